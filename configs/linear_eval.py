@@ -1,0 +1,46 @@
+"""Linear evaluation of a pretraining run; the config's argument picks the protocol.
+
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/a
+
+    default          SupContrast's, with the learning rate chosen on a held-out tenth of the training set
+    supcontrast      CIFAR: rate 5, times 0.2 after epochs 60, 75 and 90 (SupContrast's main_linear.py)
+    simclr           the same at rate 1, with which SupContrast judges SimCLR
+    selfcon          rate 3, times 0.1 after epochs 60 and 80 (SelfCon's main_linear.py)
+    selfcon_paper    rate 5 and weight decay 1e-4 (SelfCon, App. B, which names no milestones: those above)
+    quick            20 epochs on features without augmentation: half a minute on a CPU for a small set
+
+All but the last train 100 epochs of batch 512 with SGD 0.9 on crops and flips. The headline is the last epoch. The
+papers' codes report the best test epoch, which the summary keeps under the name `best_test_epoch`.
+"""
+
+from contrastive_jax.configuration import evaluation
+from contrastive_jax.errors import InputError, nearest
+
+PROTOCOLS = {
+    "default": {"protocol": {}},
+    "supcontrast": {"protocol": {"learning_rates": (5.0,)}},
+    "simclr": {"protocol": {"learning_rates": (1.0,)}},
+    "selfcon": {
+        "protocol": {"learning_rates": (3.0,)},
+        "schedule": {"milestones": (60, 80), "decay": 0.1},
+    },
+    "selfcon_paper": {
+        "protocol": {"learning_rates": (5.0,)},
+        "schedule": {"milestones": (60, 80), "decay": 0.1},
+        "optimizer": {"weight_decay": 1e-4},
+    },
+    "quick": {
+        "protocol": {"epochs": 20, "augment": "none", "batch_size": 256},
+        "schedule": {"milestones": (12, 15, 18)},
+    },
+}
+
+
+def get_config(argument="default"):
+    if argument not in PROTOCOLS:
+        raise InputError(f"no linear protocol '{argument}': {nearest(argument, PROTOCOLS)}")
+    config = evaluation(optimizer="sgd", schedule="step")
+    config.protocol.augment = "crop_flip"
+    config.schedule.update(milestones=(60, 75, 90), decay=0.2)
+    config.update(PROTOCOLS[argument])
+    return config

@@ -1,0 +1,69 @@
+"""What config files are made of: every section with all its fields, so that each can be overridden.
+
+A config file calls `pretraining(...)`, sets what its experiment needs and returns the `ConfigDict`. The
+sections' fields and defaults are those of the dataclasses that they build; this file only collects them.
+"""
+
+import re
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from contrastive_jax.build import defaults
+from contrastive_jax.errors import InputError, nearest
+from contrastive_jax.evaluate.protocol import Protocol
+from contrastive_jax.evaluate.settings import Evaluation
+from contrastive_jax.experiment import CHOICES, SECTIONS, Run, section_class
+
+DATASETS: dict[str, dict[str, Any]] = {
+    "cifar10": dict(source="tfds:cifar10", mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010)),
+    "cifar100": dict(source="tfds:cifar100", mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761)),
+    "fashion_mnist": dict(source="fashion_mnist_10k", mean=(0.2860,), std=(0.3530,)),
+    "digits": dict(source="digits", mean=(0.3053,), std=(0.3760,)),
+}
+"""Sources and per-channel statistics (pixels in [0, 1]) that a config argument can name."""
+
+
+def pretraining(method: str, argument: str, *, optimizer: str = "sgd", schedule: str = "cosine") -> ConfigDict:
+    """All sections of a pretraining run.
+
+    argument: `dataset` or `dataset,network` as in `configs/selfcon_s.py:cifar100,resnet50`.
+    """
+    dataset, network = (argument.split(",") + ["resnet18"])[:2]
+    preset = dataset_preset(dataset)
+    family, depth = network_name(network)
+    names = {"network": family, "method": method, "optimizer": optimizer, "schedule": schedule}
+    config = ConfigDict(defaults(Run))
+    for section in (*SECTIONS, *CHOICES):
+        chosen = {"name": names[section]} if section in CHOICES else {}
+        config[section] = chosen | defaults(section_class(section, chosen))
+    config.data.source = preset["source"]
+    config.augment.mean, config.augment.std = preset["mean"], preset["std"]
+    config.network.depth = depth
+    return config
+
+
+def evaluation(*, optimizer: str = "sgd", schedule: str = "step") -> ConfigDict:
+    """All sections of a linear evaluation."""
+    config = ConfigDict(defaults(Evaluation))
+    config.protocol = defaults(Protocol)
+    for section, name in (("optimizer", optimizer), ("schedule", schedule)):
+        config[section] = {"name": name} | defaults(section_class(section, {"name": name}))
+    return config
+
+
+def dataset_preset(name: str) -> dict[str, Any]:
+    if name not in DATASETS:
+        raise InputError(
+            f"no preset for the data set '{name}': {nearest(name, DATASETS)} Any other: name the closest preset"
+            " and set --config.data.source, --config.augment.mean and --config.augment.std."
+        )
+    return DATASETS[name]
+
+
+def network_name(text: str) -> tuple[str, int]:
+    """`resnet50` -> ("resnet", 50)."""
+    match = re.fullmatch(r"([a-z_]+?)_?(\d+)", text)
+    if not match:
+        raise InputError(f"'{text}' names no network: give a family and a depth, such as resnet18.")
+    return match[1], int(match[2])

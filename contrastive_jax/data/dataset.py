@@ -1,0 +1,74 @@
+"""A labelled image set that lies whole in memory: what every source returns and every pipeline reads."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Int, Int32, UInt8
+
+from contrastive_jax.errors import InputError
+
+CHANNELS = (1, 3)
+LARGEST_LABEL = np.iinfo(np.int32).max
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images and labels of one split; refused with an `InputError` when it cannot be trained on.
+
+    Images keep their stored range (0 to 255) until the device; channels are 1 (grayscale) or 3 (RGB).
+    Labels are 0 to num_classes - 1; a split need not contain every class.
+    """
+
+    images: UInt8[np.ndarray, "n height width channels"]
+    labels: Int32[np.ndarray, " n"]
+    num_classes: int
+    name: str
+
+    def __post_init__(self):
+        _check_images(self.images, self.name)
+        _check_labels(self.labels, len(self.images), self.num_classes, self.name)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, indices: slice | Int[np.ndarray, " m"]) -> "Dataset":
+        """The examples at `indices`, in that order; a slice shares memory with this set."""
+        return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices])
+
+
+def int32_labels(labels: np.ndarray, name: str) -> Int32[np.ndarray, " n"]:
+    """Class numbers of any integer type as int32; floats, one-hot rows and huge numbers are refused."""
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"labels of '{name}' are {labels.dtype} of shape {labels.shape}; "
+            "they must be one integer class number per image."
+        )
+    if labels.size and labels.max() > LARGEST_LABEL:
+        raise InputError(f"labels of '{name}' go up to {labels.max()}; number the classes from 0.")
+    return labels.astype(np.int32)
+
+
+def _check_images(images, name: str) -> None:
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+        kind = getattr(images, "dtype", type(images).__name__)
+        raise InputError(f"images of '{name}' are {kind}; store them as a uint8 array (0 to 255).")
+    if images.ndim != 4 or images.shape[-1] not in CHANNELS or 0 in images.shape[1:]:
+        raise InputError(
+            f"images of '{name}' have shape {images.shape}; "
+            "expected [n, height, width, channels] with 1 or 3 channels."
+        )
+    if not len(images):
+        raise InputError(f"'{name}' has no images; choose another split or a larger range.")
+
+
+def _check_labels(labels, n: int, num_classes: int, name: str) -> None:
+    if not isinstance(labels, np.ndarray) or labels.dtype != np.int32 or labels.shape != (n,):
+        kind, shape = getattr(labels, "dtype", type(labels).__name__), getattr(labels, "shape", ())
+        raise InputError(
+            f"labels of '{name}' are {kind} of shape {shape}; expected int32 of shape ({n},), one per image."
+        )
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise InputError(
+            f"labels of '{name}' run from {labels.min()} to {labels.max()}, outside 0 to {num_classes - 1} "
+            f"(it has {num_classes} classes); number the classes from 0."
+        )

@@ -1,0 +1,152 @@
+"""The linear evaluation as it is reported: rates chosen on a held-out slice of the training set, then one test.
+
+With several candidate rates all are trained on the training set less the slice; each exit takes the rate that is
+best on the slice, the ensemble of exits the rate that is best for all exits together (equal ones: the first
+listed). The chosen rates are then trained on the whole training set. The last epoch is the headline. Test accuracy
+after every epoch is kept only to print its maximum under the name `best_test_epoch`; nothing reads it.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from contrastive_jax.errors import InputError
+from contrastive_jax.evaluate.accuracy import ENSEMBLE, TOP, hits, top, with_ensemble
+from contrastive_jax.evaluate.linear import Epoch, Features, Heads, fit, logits
+from contrastive_jax.evaluate.protocol import Protocol
+
+ROWS_AT_A_TIME = 2048
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearResult:
+    """Accuracies in percent, under the exits' names and `ensemble`; curves have one value per epoch."""
+
+    rate: dict[str, float]
+    top1: dict[str, float]
+    top5: dict[str, float]
+    held_out: dict[str, dict[float, float]]
+    """Top-1 on the held-out slice for every candidate rate; empty where there was nothing to choose."""
+    train_loss: dict[str, list[float]]
+    train_top1: dict[str, list[float]]
+    best_test_epoch: dict[str, tuple[int, float, float]]
+    """The epoch (counted from 1) of the highest test top-1, with its top-1 and top-5: printed, never used."""
+    heads: dict[str, Heads]
+    """For each name the classifiers that it stands for: {exit: {"kernel": [dim, classes], "bias": [classes]}}."""
+
+
+def evaluate(
+    train: Features | Callable[[int], Features],
+    train_labels: Int[np.ndarray, " n"],
+    test: Features,
+    test_labels: Int[np.ndarray, " m"],
+    *,
+    classes: int,
+    protocol: Protocol,
+    clean: Features | None = None,
+    heads: Heads | None = None,
+    on_epoch: Callable[[str, Epoch], None] = lambda stage, epoch: None,
+) -> LinearResult:
+    """Chooses the rates, trains with them on the whole training set and tests after the last epoch.
+
+    Args:
+        train: {exit: [n, dim]}, or a function of the epoch that returns it (augmented anew).
+        clean: features of the training images without augmentation, on which the rate is chosen; default `train`.
+        heads: where to start; default: the protocol's init.
+        on_epoch: called with `select` or `train` and the epoch just finished.
+    """
+    shared = {"classes": classes, "protocol": protocol, "heads": heads}
+    if len(protocol.learning_rates) > 1:
+        kept, slice_ = holdout_split(train_labels, protocol.holdout, protocol.seed)
+        clean = train if clean is None else clean
+        if callable(clean):
+            raise InputError("Choosing a learning rate needs the training features without augmentation: pass `clean`.")
+        for epoch in fit(train, train_labels, rows=kept, **shared):
+            on_epoch("select", epoch)
+        part = {exit: x[slice_] for exit, x in clean.items()}
+        held_out = top1_by_rate(epoch.heads, part, train_labels[slice_], protocol)
+    else:
+        held_out = {}
+    rate = chosen_rates(held_out, test, protocol)
+    rates = tuple(sorted(set(rate.values())))
+    epochs, tests = [], []
+    for epoch in fit(train, train_labels, rates=rates, **shared):
+        on_epoch("train", epoch)
+        epochs.append(Epoch(epoch.index, {}, *jax.device_get(epoch[2:])))
+        tests.append(jax.device_get(accuracy(epoch.heads, test, test_labels, normalize=protocol.normalize)))
+    return _result(rate, rates, held_out, epochs, tests, epoch.heads)
+
+
+def chosen_rates(held_out: dict[str, dict[float, float]], exits, protocol: Protocol) -> dict[str, float]:
+    """For each exit and the ensemble the rate with the highest accuracy on the slice, or the only rate."""
+    if held_out:
+        return {name: max(by_rate, key=by_rate.__getitem__) for name, by_rate in held_out.items()}
+    names = [*exits, ENSEMBLE] if len(exits) > 1 else [*exits]
+    return dict.fromkeys(names, protocol.learning_rates[0])
+
+
+def holdout_split(
+    labels: Int[np.ndarray, " n"], share: float, seed: int
+) -> tuple[Int[np.ndarray, " kept"], Int[np.ndarray, " held"]]:
+    """Row numbers to train on and to choose on: a random `share` of the rows with all classes in proportion."""
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    quota = np.floor(np.arange(1, len(labels) + 1) * share + 1e-9)  # each time it grows, a row is held out
+    held = np.diff(quota, prepend=0.0) > 0
+    if not held.any() or held.all():
+        raise InputError(
+            f"holdout={share} of {len(labels)} training examples leaves nothing to choose a learning rate on "
+            "or nothing to train on; change holdout or give a single learning rate."
+        )
+    return np.sort(by_class[~held]), np.sort(by_class[held])
+
+
+def top1_by_rate(heads: Heads, features: Features, labels, protocol: Protocol) -> dict[str, dict[float, float]]:
+    """{exit or `ensemble`: {rate: top-1 in percent}}."""
+    scores = jax.device_get(accuracy(heads, features, labels, normalize=protocol.normalize))
+    return {name: dict(zip(protocol.learning_rates, map(float, by_k[0]))) for name, by_k in scores.items()}
+
+
+@functools.partial(jax.jit, static_argnames=("normalize",))
+def accuracy(
+    heads: Heads, features: Features, labels: Int[Array | np.ndarray, " n"], *, normalize: bool = False
+) -> dict[str, Float[Array, "top *rates"]]:
+    """Top-1 and top-5 in percent for each exit and the ensemble, over blocks of rows."""
+
+    def of_row(row):
+        x, label = row
+        scores = logits(heads, {exit: value[None] for exit, value in x.items()}, normalize=normalize)
+        return {
+            name: jax.numpy.stack([hits(z, label[None], k)[..., 0] for k in TOP], axis=0)
+            for name, z in with_ensemble(scores).items()
+        }
+
+    hit = jax.lax.map(of_row, (features, labels), batch_size=ROWS_AT_A_TIME)
+    return {name: top(jax.numpy.moveaxis(rows, 0, -1)) for name, rows in hit.items()}
+
+
+def _result(rate, rates, held_out, epochs, tests, heads) -> LinearResult:
+    column = {name: rates.index(r) for name, r in rate.items()}
+    exits = list(heads)
+    curve = {name: np.asarray([test[name][:, i] for test in tests]) for name, i in column.items()}  # [epoch, top]
+    best = {name: int(np.argmax(values[:, 0])) for name, values in curve.items()}
+    return LinearResult(
+        rate=rate,
+        top1={name: float(values[-1, 0]) for name, values in curve.items()},
+        top5={name: float(values[-1, 1]) for name, values in curve.items()},
+        held_out=held_out,
+        train_loss={exit: [float(e.loss[exit][column[exit]]) for e in epochs] for exit in exits},
+        train_top1={exit: [float(e.accuracy[exit][column[exit]]) for e in epochs] for exit in exits},
+        best_test_epoch={name: (i + 1, *map(float, curve[name][i])) for name, i in best.items()},
+        heads={
+            name: {
+                exit: jax.tree.map(lambda leaf, i=i: leaf[i], heads[exit])
+                for exit in (exits if name == ENSEMBLE else [name])
+            }
+            for name, i in column.items()
+        },
+    )

@@ -1,0 +1,19 @@
+"""What a linear evaluation is told beside its protocol."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """The fields of a linear evaluation's config that stand in no section."""
+
+    pretrained: str = ""
+    """Run directory of the pretraining."""
+    step: int = -1
+    """Checkpoint to judge; -1: the newest."""
+    batch_size: int = 512
+    """Images that the encoder sees at a time."""
+    knn: tuple[int, ...] = (20, 200)
+    """Numbers of neighbours; (): no k-NN."""
+    controls: bool = True
+    """Also judge the untrained encoder and raw pixels."""

@@ -1,0 +1,166 @@
+"""From a plain nested config (a run's `config.json`, or the command line's) to the parts of an experiment."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from contrastive_jax.build import build, find_in_package
+from contrastive_jax.data.augment import Recipe
+from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.sources import load
+from contrastive_jax.errors import InputError, nearest
+from contrastive_jax.methods import Method
+from contrastive_jax.models.heads import ProjectionHead
+from contrastive_jax.train import optimizers, schedules
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The fields of a config that stand in no section."""
+
+    seed: int = 0
+    epochs: float = 1000.0
+    batch_size: int = 256
+    """Images per step over all devices; every image gives as many views as the method asks for."""
+    precision: str = "auto"
+    """`float32`, `bfloat16` (computation only), or `auto`: bfloat16 where the hardware has it."""
+
+    def __post_init__(self):
+        if self.epochs <= 0:
+            raise InputError(f"config.epochs is {self.epochs}: give a positive number.")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"config.precision is '{self.precision}': {nearest(self.precision, PRECISIONS)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Where the images come from: see `data.sources`."""
+
+    source: str = "tfds:cifar10"
+    data_dir: str = ""
+    train_split: str = "train"
+    test_split: str = "test"
+
+
+@dataclasses.dataclass(frozen=True)
+class LearningRate:
+    """Peak of the schedule and how it grows with the batch: see `schedules.scaled_peak`."""
+
+    peak: float = 0.5
+    scaling: str = "none"
+    reference_batch: int = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Log:
+    every_steps: int = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointPolicy:
+    every_epochs: float = 10.0
+    keep: int = 2
+
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+SECTIONS = {
+    "data": Data,
+    "augment": Recipe,
+    "head": ProjectionHead,
+    "learning_rate": LearningRate,
+    "log": Log,
+    "checkpoint": CheckpointPolicy,
+}
+"""Sections whose class is fixed."""
+CHOICES = {
+    "network": lambda name: find_in_package("contrastive_jax.models", name, "network"),
+    "method": lambda name: find_in_package("contrastive_jax.methods", name, "method"),
+    "optimizer": optimizers.optimizer,
+    "schedule": schedules.schedule,
+}
+"""Sections whose class is named by their field `name`."""
+
+
+def section_class(section: str, fields: Mapping[str, Any]) -> type:
+    """The class whose fields the section holds."""
+    return CHOICES[section](fields["name"]) if section in CHOICES else SECTIONS[section]
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """The parts of a run that a config describes, still without images, mesh or state."""
+
+    config: Mapping[str, Any]
+    run: Run
+    data: Data
+    recipe: Recipe
+    learning_rate: LearningRate
+    schedule: Any
+    optimizer: Any
+    log: Log
+    checkpoint: CheckpointPolicy
+
+    def load(self, split: str) -> Dataset:
+        """One split of the data set, e.g. `data.train_split`."""
+        return load(self.data.source, split, self.data.data_dir)
+
+    def method(self, num_classes: int) -> Method:
+        """The method with its networks."""
+        dtype = compute_dtype(self.run.precision)
+        encoder = self._part("network", dtype=dtype)
+        head = self._part("head", dtype=dtype)
+        return self._part("method", encoder=encoder, head=head, num_classes=num_classes)
+
+    def view_shape(self, dataset: Dataset) -> tuple[int, int, int]:
+        """Height, width and channels of what the networks see."""
+        size = self.recipe.size or min(dataset.images.shape[1:3])
+        return size, size, dataset.images.shape[3]
+
+    def learning_rate_schedule(self, steps_per_epoch: float) -> optax.Schedule:
+        """Step -> learning rate."""
+        rate = self.learning_rate
+        peak = schedules.scaled_peak(
+            rate.peak, rate.scaling, batch_size=self.run.batch_size, reference=rate.reference_batch
+        )
+        return self.schedule.schedule(peak, epochs=self.run.epochs, steps_per_epoch=steps_per_epoch)
+
+    def _part(self, section: str, **provided: Any) -> Any:
+        return part(self.config, section, **provided)
+
+
+def assemble(config: Mapping[str, Any]) -> Experiment:
+    """Checks the whole config and builds what needs no data. Raises InputError for the first wrong field."""
+    top = {key: value for key, value in config.items() if key not in SECTIONS | CHOICES}
+    run = build(Run, "", top)
+    experiment = Experiment(
+        config=config,
+        run=run,
+        data=part(config, "data"),
+        recipe=part(config, "augment"),
+        learning_rate=part(config, "learning_rate"),
+        schedule=part(config, "schedule"),
+        optimizer=part(config, "optimizer"),
+        log=part(config, "log"),
+        checkpoint=part(config, "checkpoint"),
+    )
+    experiment.method(num_classes=2)  # only to refuse a wrong network, head or method before data is read
+    return experiment
+
+
+def part(config: Mapping[str, Any], section: str, **provided: Any) -> Any:
+    """One component from its section."""
+    fields = dict(config[section])
+    cls = section_class(section, fields)
+    fields.pop("name", None) if section in CHOICES else None
+    return build(cls, section, fields, **provided)
+
+
+def compute_dtype(precision: str) -> Any:
+    """The type that networks compute in; parameters, losses and statistics stay float32."""
+    if precision == "auto":
+        return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+    return jnp.dtype(precision).type

@@ -1,0 +1,66 @@
+"""Losses on a linear classifier: cross-entropy, and the large-margin baseline of SupCon's Table 2."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from contrastive_jax.errors import InputError
+
+
+def cross_entropy(
+    logits: Float[Array, "sample class"], label: Int[Array, " sample"], *, label_smoothing: float = 0.0
+) -> Float[Array, " sample"]:
+    """`-sum_c q_c log softmax(logits)_c`, q = (1 - s) onehot(label) + s / classes, s the label smoothing."""
+    logits = logits.astype(jnp.result_type(jnp.float32, logits))
+    log_p = jax.nn.log_softmax(logits)
+    own = jnp.take_along_axis(log_p, label[:, None], axis=1)[:, 0]
+    return -(1 - label_smoothing) * own - label_smoothing * jnp.mean(log_p, axis=1)
+
+
+def large_margin_softmax(
+    x: Float[Array, "sample dim"],
+    weight: Float[Array, "class dim"],
+    label: Int[Array, " sample"],
+    *,
+    margin: int = 4,
+    blend: float = 0.0,
+) -> Float[Array, " sample"]:
+    """L-Softmax (Liu et al., 2016): cross-entropy whose own-class logit is |w||x| psi(theta).
+
+    `psi(theta) = (-1)^k cos(margin theta) - 2k` for theta in [k pi/margin, (k+1) pi/margin]; margin 1 is the
+    plain softmax. `blend` is the paper's lambda: the own logit is (lambda cos + psi)/(1 + lambda) |w||x|,
+    annealed to 0 in training.
+
+    Raises:
+      InputError: margin below 1.
+    """
+    if margin < 1:
+        raise InputError(f"The margin of large_margin_softmax is a whole number from 1 up, not {margin}.")
+    dtype = jnp.result_type(jnp.float32, x, weight)
+    x, weight = x.astype(dtype), weight.astype(dtype)
+    logits = jnp.matmul(x, weight.T, precision=lax.Precision.HIGHEST)
+    norm = _norm(x)[:, None] * _norm(weight)[None, :]
+    own = jnp.take_along_axis(logits, label[:, None], axis=1)
+    own_norm = jnp.take_along_axis(norm, label[:, None], axis=1)
+    cos = jnp.clip(own / own_norm, -1, 1)
+    widened = own_norm * (blend * cos + _psi(cos, margin)) / (1 + blend)
+    is_own = jnp.arange(weight.shape[0])[None, :] == label[:, None]
+    return cross_entropy(jnp.where(is_own, widened, logits), label)
+
+
+def _psi(cos: Float[Array, "sample 1"], margin: int) -> Float[Array, "sample 1"]:
+    # cos(m theta) as Chebyshev's polynomial: no arccos, whose gradient is infinite at cos = 1.
+    before, now = jnp.ones_like(cos), cos
+    for _ in range(margin - 1):
+        before, now = now, 2 * cos * now - before
+    edges = jnp.asarray([math.cos(j * math.pi / margin) for j in range(1, margin)], cos.dtype)
+    k = jnp.sum(cos < edges[None, :], axis=1, keepdims=True)
+    return jnp.where(k % 2 == 0, 1, -1) * now - 2 * k
+
+
+def _norm(v: Float[Array, "n dim"]) -> Float[Array, " n"]:
+    # Finite gradient at the zero vector.
+    return jnp.sqrt(jnp.maximum(jnp.sum(v * v, axis=1), 1e-12))

@@ -1,0 +1,46 @@
+"""The functions that methods with one encoder and no further state share; each takes them over by name.
+
+Such a method has `encoder` and `head`; its `extra` holds BatchNorm statistics under `batch_stats`.
+"""
+
+import jax
+
+from contrastive_jax.models.heads import MultiExit, l2_normalize
+
+
+@property
+def network(self) -> MultiExit:
+    return MultiExit(self.encoder, self.head)
+
+
+def init(self, key, views):
+    variables = self.network.init(key, views[:, 0], True)
+    return variables["params"], {"batch_stats": variables["batch_stats"]}
+
+
+def embed(self, params, extra, batch, key):
+    """Normalised head outputs `{exit: [batch, view, dim]}`."""
+    projected, extra = forward(self.network, params, extra, batch["view"])
+    return jax.tree.map(l2_normalize, projected), extra
+
+
+def features(self, params, extra, images):
+    exits, _ = self.network.apply({"params": params, **extra}, images, False)
+    return exits
+
+
+def after_update(self, params, extra, step):
+    """Nothing moves but by the optimizer."""
+    return extra
+
+
+def forward(network, params, extra, views):
+    """Head outputs `{exit: [batch, view, dim]}` in train mode, and the new `extra`.
+
+    All views pass the network as one batch, so BatchNorm sees them together, as in the authors' code.
+    """
+    batch, n_views = views.shape[:2]
+    (_, projected), extra = network.apply(
+        {"params": params, **extra}, views.reshape(-1, *views.shape[2:]), True, mutable=["batch_stats"]
+    )
+    return jax.tree.map(lambda z: z.reshape(batch, n_views, -1), projected), extra

@@ -1,0 +1,68 @@
+"""Checkpoints by orbax: written aside and renamed, so that a killed process never leaves half of one."""
+
+import pathlib
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers as policies
+
+from contrastive_jax.errors import InputError
+from contrastive_jax.train.state import TrainState
+
+
+class Checkpoints:
+    """The checkpoints of one run, by step (the number of finished updates)."""
+
+    def __init__(self, folder: pathlib.Path, *, every_steps: int = 1, keep: int = 2):
+        every = policies.AnySavePolicy(
+            [policies.FixedIntervalPolicy(every_steps), policies.PreemptionCheckpointingPolicy()]
+        )
+        options = ocp.CheckpointManagerOptions(
+            save_decision_policy=every,
+            preservation_policy=policies.LatestN(keep),
+            cleanup_tmp_directories=True,
+        )
+        self.folder = folder
+        self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
+
+    def latest(self) -> int | None:
+        """Step of the newest whole checkpoint, None without any."""
+        return self._manager.latest_step()
+
+    def due(self, step: int) -> bool:
+        """Whether a checkpoint belongs after this step: ask after every one, since preemption also counts."""
+        return self._manager.should_save(step)
+
+    def save(self, state: TrainState) -> None:
+        """Starts writing; the state may be donated afterwards."""
+        step = int(state.step)
+        if step not in self._manager.all_steps():
+            self._manager.save(step, args=ocp.args.StandardSave(state._asdict()), force=True)
+
+    def restore(self, like: TrainState, step: int | None = None) -> TrainState:
+        """The state at `step` (the newest by default), placed and typed as `like` is.
+
+        Raises InputError where there is none, or where it does not fit the run's networks and optimizer.
+        """
+        step = self.latest() if step is None else step
+        if step is None or step not in self._manager.all_steps():
+            raise InputError(f"{self.folder} holds no checkpoint{'' if step is None else f' of step {step}'}.")
+        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like._asdict())
+        try:
+            found = self._manager.restore(step, args=ocp.args.StandardRestore(target))
+        except Exception as error:  # orbax and tensorstore raise many types for one fact
+            raise InputError(
+                f"the checkpoint {self.folder}/{step} is corrupt or of another run"
+                f" ({first_line(error)}); delete that folder to go on from the one before."
+            ) from error
+        return TrainState(**found)
+
+    def close(self) -> None:
+        """Waits for what is being written."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+
+def first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -1,0 +1,126 @@
+"""Where a run's numbers go: JSONL, TensorBoard events and a progress bar, from process 0 alone."""
+
+import json
+import math
+import pathlib
+import sys
+import time
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+from clu import metrics as clu_metrics
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+from contrastive_jax.errors import InputError
+
+
+class NonFiniteLoss(InputError):
+    """Training stopped: the loss or the gradient is no finite number any more."""
+
+
+class Pending:
+    """Metrics of the steps since the last report, still on the device so that no step waits for the host."""
+
+    def __init__(self):
+        self._steps: list[tuple[int, Mapping[str, jax.Array]]] = []
+
+    def add(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
+        self._steps.append((step, metrics))
+
+    def take(self, last_good: int | None) -> dict[str, float]:
+        """Means since the last call. Raises NonFiniteLoss at the first step whose numbers are not finite."""
+        fetched = [(step, jax.device_get(metrics)) for step, metrics in self._steps]
+        self._steps = []
+        for step, metrics in fetched:
+            for name in ("loss", "gradient_norm"):
+                if not math.isfinite(metrics[name]):
+                    raise NonFiniteLoss(non_finite(name, step, metrics[name], last_good))
+        if not fetched:
+            return {}
+        columns = {name: np.array([m[name] for _, m in fetched]) for name in fetched[0][1]}
+        return {k: float(clu_metrics.Average.from_model_output(v).compute()) for k, v in columns.items()}
+
+
+def non_finite(name: str, step: int, value: float, last_good: int | None) -> str:
+    kept = "no checkpoint was written yet" if last_good is None else f"the last good checkpoint is step {last_good}"
+    return f"{name} is {value} at step {step}: stopped; {kept}. Lower the learning rate or raise tau."
+
+
+class MetricWriter:
+    """Appends to `metrics.jsonl` and to TensorBoard events, and shows progress."""
+
+    def __init__(self, folder: pathlib.Path, *, first: int, total: int, batch_size: int):
+        self._first, self._total, self._batch_size = first, total, batch_size
+        self._file = self._events = self._bar = None
+        self._elapsed = 0.0
+        self._since = (first, time.perf_counter())
+        if jax.process_index() == 0:
+            self._elapsed = drop_lines_after(folder / "metrics.jsonl", first)
+            self._file = (folder / "metrics.jsonl").open("a")
+            self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=first + 1)
+            self._bar = tqdm(total=total, initial=first, unit="step", disable=not sys.stderr.isatty())
+
+    def advance(self) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> dict[str, float]:
+        """One line for the interval that ends at `step`; returns it with speed and time added."""
+        now, (last_step, last_time) = time.perf_counter(), self._since
+        self._since = (step, now)
+        self._elapsed += now - last_time
+        rate = (step - last_step) / max(now - last_time, 1e-9)
+        line = {
+            "step": step,
+            **metrics,
+            "steps_per_second": rate,
+            "images_per_second": rate * self._batch_size,
+            "elapsed_seconds": self._elapsed,
+        }
+        if self._file is not None:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+            for name, value in line.items():
+                self._events.add_scalar(name, value, step)
+            self._show(line, rate)
+        return line
+
+    def _show(self, line: Mapping[str, float], rate: float) -> None:
+        shown = {
+            name: f"{line[name]:.4g}"
+            for name in ("loss", "learning_rate", "positives_share", "images_per_second")
+            if name in line
+        }
+        if self._bar.disable:
+            eta = (self._total - line["step"]) / max(rate, 1e-9)
+            text = "  ".join(f"{name} {value}" for name, value in shown.items())
+            print(f"step {line['step']}/{self._total}  {text}  {rate:.2f} steps/s  eta {eta:.0f}s", flush=True)
+        else:
+            self._bar.set_postfix(shown, refresh=False)
+
+    def close(self) -> float:
+        """Seconds of training over all starts of the run."""
+        for part in (self._file, self._events, self._bar):
+            if part is not None:
+                part.close()
+        return self._elapsed
+
+
+def drop_lines_after(file: pathlib.Path, step: int) -> float:
+    """Forgets what was logged after the checkpoint that training goes on from; returns the time kept."""
+    if not file.exists():
+        return 0.0
+    kept = []
+    for text in file.read_text().splitlines():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:  # the process was killed while it wrote this line
+            continue
+        if line["step"] <= step:
+            kept.append(line)
+    aside = file.with_suffix(".tmp")
+    aside.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    aside.replace(file)
+    return kept[-1]["elapsed_seconds"] if kept else 0.0

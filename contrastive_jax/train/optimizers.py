@@ -1,0 +1,158 @@
+"""Optimizers by name: frozen dataclasses that build an optax transformation from a learning-rate schedule.
+
+The pieces are optax's, put together so that each reproduces the code that its paper's authors ran (the
+golden group tfopt and the linear evaluations are the evidence). g is the gradient, w the parameter.
+
+`weight_decay` acts on the parameters chosen by two fields: `decay`, `all` or only `kernels` (two or more
+dimensions: no biases, no normalisation scales), and `exclude`, regular expressions searched in the
+parameter's path (`encoder/block1/conv/kernel`), which take parameters out.
+"""
+
+import dataclasses
+import re
+
+import jax
+import optax
+
+from contrastive_jax.errors import InputError, nearest
+
+
+def optimizer(name: str) -> type:
+    """The optimizer class called `name` (sgd, lars, adamw, rmsprop); InputError otherwise."""
+    classes = {cls.__name__.lower(): cls for cls in (SGD, LARS, AdamW, RMSProp)}
+    if name not in classes:
+        raise InputError(f"There is no optimizer '{name}'; {nearest(name, classes)}")
+    return classes[name]
+
+
+@dataclasses.dataclass(frozen=True)
+class SGD:
+    """Heavy-ball momentum with coupled weight decay: g += weight_decay w; v = momentum v + g; w -= lr v.
+
+    Nesterov: w -= lr (g + momentum v), in the form of torch and of TensorFlow's MomentumOptimizer.
+    """
+
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    decay: str = "all"
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        _check_decay(self.decay)
+
+    def transform(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        return optax.chain(
+            _weight_decay(self),
+            optax.trace(self.momentum, self.nesterov),
+            optax.scale_by_learning_rate(schedule),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class LARS:
+    """Layer-wise adaptive rates (You et al. 2017), as in SimCLR's lars_optimizer.
+
+    g += weight_decay w; trust = trust_coefficient |w| / |g|, or 1 where either norm is 0; parameters that
+    get no weight decay get no trust ratio either.
+
+    trust_on: `gradient`: v = momentum v + lr trust g; w -= v (SimCLR). `momentum`: v = momentum v + g, and the
+        ratio is taken with v: w -= lr trust v (the form of most other codes).
+    """
+
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 1e-6
+    trust_coefficient: float = 0.001
+    trust_on: str = "gradient"
+    decay: str = "kernels"
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        _check_decay(self.decay)
+        if self.trust_on not in ("gradient", "momentum"):
+            raise InputError(
+                f"LARS has no trust_on='{self.trust_on}'; {nearest(self.trust_on, ('gradient', 'momentum'))}"
+            )
+
+    def transform(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        trust = optax.masked(
+            optax.scale_by_trust_ratio(trust_coefficient=self.trust_coefficient), _mask(self.decay, self.exclude)
+        )
+        lr = optax.scale_by_learning_rate(schedule)
+        momentum = optax.trace(self.momentum, self.nesterov)
+        if self.trust_on == "gradient":
+            return optax.chain(_weight_decay(self), trust, lr, momentum)
+        return optax.chain(_weight_decay(self), momentum, trust, lr)
+
+
+@dataclasses.dataclass(frozen=True)
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): w -= lr (m / (sqrt(v) + eps) + weight_decay w)."""
+
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+    weight_decay: float = 0.1
+    decay: str = "kernels"
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        _check_decay(self.decay)
+
+    def transform(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        return optax.chain(
+            optax.scale_by_adam(self.b1, self.b2, self.eps),
+            _weight_decay(self),
+            optax.scale_by_learning_rate(schedule),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class RMSProp:
+    """TensorFlow 1's RMSProp: s = rate s + (1 - rate) g^2; v = momentum v + lr g / sqrt(s + eps); w -= v.
+
+    s starts at one, eps stands inside the root and lr inside the momentum buffer (SupCon's linear stage:
+    eps 0.001). Weight decay is coupled, as in SGD.
+    """
+
+    rate: float = 0.9
+    momentum: float = 0.9
+    eps: float = 0.001
+    weight_decay: float = 0.0
+    decay: str = "all"
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        _check_decay(self.decay)
+
+    def transform(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        return optax.chain(
+            _weight_decay(self),
+            optax.scale_by_rms(self.rate, self.eps, initial_scale=1.0, eps_in_sqrt=True),
+            optax.scale_by_learning_rate(schedule),
+            optax.trace(self.momentum),
+        )
+
+
+def _weight_decay(fields: SGD | LARS | AdamW | RMSProp) -> optax.GradientTransformation:
+    if fields.weight_decay == 0.0:
+        return optax.identity()
+    return optax.add_decayed_weights(fields.weight_decay, _mask(fields.decay, fields.exclude))
+
+
+def _mask(decay: str, exclude: tuple[str, ...]):
+    """A function of the parameter tree that says which leaves are decayed (and adapted, in LARS)."""
+
+    def chosen(path, leaf) -> bool:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        return (decay == "all" or leaf.ndim > 1) and not any(re.search(word, name) for word in exclude)
+
+    return lambda params: jax.tree_util.tree_map_with_path(chosen, params)
+
+
+def _check_decay(decay: str) -> None:
+    if decay not in ("all", "kernels"):
+        raise InputError(
+            f"Weight decay applies to 'all' or 'kernels', not '{decay}'; {nearest(decay, ('all', 'kernels'))}"
+        )

@@ -1,0 +1,141 @@
+"""A run directory: the complete record of one training run, and the guard of what it already holds.
+
+    config.json        the resolved config              metrics.jsonl   one line per logging interval
+    environment.jsonl  a line per start: command,       tensorboard/    the same, as events
+                       code, packages, hardware         checkpoints/    orbax
+    parameters.txt     clu's overview                   summary.json    at the end
+"""
+
+import datetime
+import importlib.metadata
+import json
+import pathlib
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from clu import parameter_overview
+from jax.experimental import multihost_utils
+
+import contrastive_jax
+from contrastive_jax.errors import InputError
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "clu", "tensorflow-datasets")
+
+
+class RunDirectory:
+    """Paths and small files of a run. Only process 0 writes; every process checks."""
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+        self.writes = jax.process_index() == 0
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> pathlib.Path:
+        return self.path / "metrics.jsonl"
+
+    def open(self, config: Mapping[str, Any]) -> None:
+        """Makes the directory for `config`, or accepts one that holds the same config (to resume).
+
+        Raises InputError where it holds another config (the differing fields are named) or is no run.
+        """
+        if self.writes:
+            self.check(config)
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / "config.json", config)
+            with (self.path / "environment.jsonl").open("a") as log:
+                log.write(json.dumps(environment()) + "\n")
+        multihost_utils.sync_global_devices("run directory is open")
+
+    def check(self, config: Mapping[str, Any]) -> None:
+        """Raises what `open` would, and changes nothing: to ask before data is read."""
+        file = self.path / "config.json"
+        if self.writes and file.exists():
+            check_same(json.loads(file.read_text()), json.loads(json.dumps(config)), self.path)
+        elif self.writes and self.path.exists() and any(self.path.iterdir()):
+            raise InputError(f"{self.path} is not empty and holds no run: choose another --workdir.")
+
+    def config(self) -> dict[str, Any]:
+        """The config of a finished or running run. Raises InputError where the path holds none."""
+        file = self.path / "config.json"
+        if not file.exists():
+            raise InputError(f"{self.path} holds no run (no config.json): give the --workdir of a pretraining.")
+        return json.loads(file.read_text())
+
+    def write_parameters(self, params: Any) -> None:
+        if self.writes:
+            text = parameter_overview.get_parameter_overview(params, include_stats=False)
+            (self.path / "parameters.txt").write_text(text + "\n")
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        if self.writes:
+            write_json(self.path / "summary.json", summary)
+
+
+def check_same(old: Mapping, new: Mapping, path: pathlib.Path) -> None:
+    old, new = flat(old), flat(new)
+    differing = [
+        f"{key} ({old.get(key, 'absent')!r} there, {new.get(key, 'absent')!r} now)"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+    if differing:
+        raise InputError(
+            f"{path} holds a run with another config: {'; '.join(differing)}. Choose another --workdir."
+        )
+
+
+def flat(tree: Mapping, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined by dots."""
+    leaves = {}
+    for key, value in tree.items():
+        leaves |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return leaves
+
+
+def environment() -> dict[str, Any]:
+    """What a reader needs to judge or repeat the run's numbers."""
+    return {
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "contrastive_jax": contrastive_jax.__version__,
+        "git": git_revision(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "backend": jax.default_backend(),
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "processes": jax.process_count(),
+    }
+
+
+def version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def git_revision() -> str:
+    """Commit of the code, with `-dirty` where it was changed since; empty outside a checkout."""
+    folder = pathlib.Path(__file__).parent
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def write_json(file: pathlib.Path, content: Mapping[str, Any]) -> None:
+    """Written aside and renamed: a reader never sees half a file."""
+    aside = file.with_suffix(".tmp")
+    aside.write_text(json.dumps(content, indent=2) + "\n")
+    aside.replace(file)
