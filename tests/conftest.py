@@ -1,5 +1,6 @@
 """Eight fake devices, shape checks at run time, and the golden directories as options."""
 
+import os
 import pathlib
 
 import jax
@@ -10,9 +11,22 @@ pytest_plugins = ["golden_report"]
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-install_import_hook("contrastive_jax", "beartype.beartype")
+install_import_hook("contrastive_jax", "typecheck.check")
 
 HERE = pathlib.Path(__file__).parent
+
+
+# The same small programs are compiled by many tests, in this process and in the commands that tests start.
+CACHE = HERE.parent / ".pytest_cache" / "jax"
+os.environ |= {
+    "XLA_FLAGS": os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0",  # they run for milliseconds
+    "JAX_COMPILATION_CACHE_DIR": str(CACHE),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+jax.config.update("jax_compilation_cache_dir", str(CACHE))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def pytest_addoption(parser):

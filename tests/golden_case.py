@@ -110,8 +110,7 @@ def compute(case: Case, plan: Plan, wanted) -> dict[str, np.ndarray]:
 
     def everything(smooth):
         values, pull = jax.vjp(lambda smooth: plan.values(smooth | fixed), smooth)
-        seeds = {value: _seed(values, value) for terms in gradients.values() for value, *_ in _terms(terms)}
-        pulled = {value: pull(seed)[0] for value, seed in seeds.items()}
+        pulled = _pull_all(pull, values, {v: 0 for terms in gradients.values() for v, *_ in _terms(terms)})
         return values | {name: _assemble(terms, pulled) for name, terms in gradients.items()}
 
     # Compiling is most of a case's time: no optimisation of code that runs once.
@@ -135,8 +134,13 @@ def _terms(terms):
     return terms if isinstance(terms, list) else [terms]
 
 
-def _seed(values: dict, wanted: str) -> dict:
-    return {name: jnp.full_like(v, float(name == wanted)) for name, v in values.items()}
+def _pull_all(pull, values: dict, wanted) -> dict:
+    """Value -> gradients by input, of all wanted values in one batched backward pass."""
+    if not wanted:
+        return {}
+    seeds = [{n: jnp.full_like(v, float(n == name)) for n, v in values.items()} for name in wanted]
+    (pulled,) = jax.vmap(pull)(jax.tree.map(lambda *s: jnp.stack(s), *seeds))
+    return {name: {of: g[i] for of, g in pulled.items()} for i, name in enumerate(wanted)}
 
 
 def _assemble(terms, pulled):

@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Int, Int32, UInt8
+from jaxtyping import Int, Int32
 
 from contrastive_jax.errors import InputError
 
@@ -19,8 +19,11 @@ class Dataset:
     Labels are 0 to num_classes - 1; a split need not contain every class.
     """
 
-    images: UInt8[np.ndarray, "n height width channels"]
-    labels: Int32[np.ndarray, " n"]
+    # Plain arrays in the signature, so that a user's mistake meets our sentences before a type checker.
+    images: np.ndarray
+    """uint8 [n, height, width, channels]"""
+    labels: np.ndarray
+    """int32 [n]"""
     num_classes: int
     name: str
 

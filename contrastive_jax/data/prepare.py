@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from contrastive_jax.data import sources
 from contrastive_jax.data.dataset import Dataset
@@ -31,12 +31,13 @@ STORED_VERSION = "1.0.0"
 
 def main(_) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.set_verbosity(logging.WARNING)
     # TensorFlow would take all of a GPU's memory, and needs none here.
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     given = flags.FLAGS
     try:
         folder = prepare(
-            given.dataset, given.data_dir, manual_dir=given.manual_dir, source=given["from"].value
+            given.dataset, given.data_dir, manual_dir=given.manual_dir, source=str(given["from"].value)
         )
     except InputError as error:
         print(error, file=sys.stderr)

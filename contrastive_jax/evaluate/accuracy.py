@@ -1,6 +1,5 @@
-"""Top-1 and top-5 accuracy in percent, per classifier and for the ensemble of exits."""
+"""Whether a prediction hits, and the ensemble of exits."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -8,7 +7,9 @@ ENSEMBLE = "ensemble"
 TOP = (1, 5)
 
 
-def hits(logits: Float[Array, "*heads n classes"], labels: Int[Array, " n"], k: int) -> Bool[Array, "*heads n"]:
+def hits(
+    logits: Float[Array, "*heads n classes"], labels: Int[Array, " n"], k: int
+) -> Bool[Array, "*heads n"]:
     """Whether the label is among the k largest logits; equal logits rank by class, NaN counts as a miss."""
     classes = jnp.arange(logits.shape[-1])
     own = jnp.take_along_axis(logits, _like(labels[:, None], logits), axis=-1)
@@ -18,17 +19,11 @@ def hits(logits: Float[Array, "*heads n classes"], labels: Int[Array, " n"], k: 
     return rank < k
 
 
-def top(hit: Bool[Array, "*heads n"]) -> Float[Array, "*heads"]:
-    """Percent of hits."""
-    return 100 * jnp.mean(hit, axis=-1, dtype=float)
-
-
 def with_ensemble(logits: dict[str, Float[Array, "*heads n classes"]]) -> dict[str, Array]:
     """The exits' logits and, where there are several exits, their mean under the name `ensemble`."""
     if len(logits) == 1:
         return logits
-    mean = sum(jax.tree.leaves(logits)) / len(logits)
-    return {**logits, ENSEMBLE: mean}
+    return {**logits, ENSEMBLE: jnp.mean(jnp.stack([*logits.values()], axis=0), axis=0)}
 
 
 def _like(rows: Array, logits: Array) -> Array:

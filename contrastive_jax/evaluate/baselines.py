@@ -2,9 +2,9 @@
 
     minimise mean cross-entropy + (penalty / 2) |W|^2 on standardised pixels, the intercept free
 
-The penalty is chosen on the last tenth of the training images in a seeded order, then the fit goes on with all of
-them. The optimiser stops after a fixed number of steps, each candidate starting from the one before: more steps
-cost minutes and move the accuracy by a few tenths of a point.
+The penalty is chosen on the last tenth of the training images in a seeded order, then the fit goes on with
+all of them. The optimiser stops after a fixed number of steps, each candidate starting from the one before:
+more steps cost minutes and move the accuracy by a few tenths of a point.
 """
 
 import warnings

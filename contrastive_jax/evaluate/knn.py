@@ -3,8 +3,8 @@
     s = f_test . f_train (L2-normalised),  score(c) = sum over the k nearest of class c of exp(s / tau)
 
 The similarities are walked through in blocks of test rows and, for each, in blocks of training rows with a
-running list of the nearest, so that memory does not grow with the product of the two. Equal similarities rank by the
-training row's number, equal scores by the class.
+running list of the nearest, so that memory does not grow with the product of the two. Equal similarities
+rank by the training row's number, equal scores by the class.
 """
 
 import functools
@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-Rows = Float[Array | np.ndarray, "n dim"]
+Features = dict[str, Float[Array | np.ndarray, "_ _"]]
 
 
 def accuracy(
-    train: dict[str, Rows],
+    train: Features,
     train_labels: Int[Array | np.ndarray, " train"],
-    test: dict[str, Rows],
+    test: Features,
     test_labels: Int[Array | np.ndarray, " test"],
     *,
     classes: int,
@@ -32,7 +32,9 @@ def accuracy(
     for exit in train:
         ranked = predict(train[exit], train_labels, test[exit], classes=classes, ks=ks, tau=tau)
         hit = np.asarray(ranked) == np.asarray(test_labels)[None, :, None]
-        result[exit] = {k: (100 * float(h[:, 0].mean()), 100 * float(h.any(-1).mean())) for k, h in zip(ks, hit)}
+        result[exit] = {
+            k: (100 * float(h[:, 0].mean()), 100 * float(h.any(-1).mean())) for k, h in zip(ks, hit)
+        }
     return result
 
 
@@ -60,7 +62,9 @@ def predict(
     def of_block(queries):
         similarity, row = _nearest(queries, blocks, rows, nearest)
         weight = jnp.exp(similarity / tau)
-        votes = [_votes(jnp.where(jnp.arange(nearest)[None, :] < k, weight, 0.0), labels[row], classes) for k in ks]
+        votes = [
+            _votes(jnp.where(jnp.arange(nearest)[None, :] < k, weight, 0.0), labels[row], classes) for k in ks
+        ]
         return jnp.stack([jax.lax.top_k(v, min(5, classes))[1] for v in votes], axis=1)
 
     queries, _ = _blocks(test, test_block)
@@ -82,16 +86,23 @@ def _nearest(queries, blocks, rows, k: int) -> tuple[Float[Array, "query k"], In
         values, place = jax.lax.top_k(joined[0], k)
         return (values, jnp.take_along_axis(joined[1], place, axis=1)), None
 
-    empty = jnp.full((queries.shape[0], k), -jnp.inf, queries.dtype), jnp.full((queries.shape[0], k), -1, rows.dtype)
+    empty = (
+        jnp.full((queries.shape[0], k), -jnp.inf, queries.dtype),
+        jnp.full((queries.shape[0], k), -1, rows.dtype),
+    )
     best, _ = jax.lax.scan(merge, empty, (blocks, rows))
     return best
 
 
-def _votes(weight: Float[Array, "query k"], label: Int[Array, "query k"], classes: int) -> Float[Array, "query classes"]:
+def _votes(
+    weight: Float[Array, "query k"], label: Int[Array, "query k"], classes: int
+) -> Float[Array, "query classes"]:
     return jax.vmap(lambda w, c: jax.ops.segment_sum(w, c, num_segments=classes))(weight, label)
 
 
-def _blocks(x: Float[Array, "n dim"], size: int) -> tuple[Float[Array, "blocks size dim"], Int[Array, "blocks size"]]:
+def _blocks(
+    x: Float[Array, "n dim"], size: int
+) -> tuple[Float[Array, "blocks size dim"], Int[Array, "blocks size"]]:
     """Rows in blocks of equal size, with their numbers; filled up with rows numbered -1."""
     size = min(size, x.shape[0])
     missing = -x.shape[0] % size

@@ -24,7 +24,7 @@ from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.train.schedules import scaled_peak
 
 Features = dict[str, Float[Array | np.ndarray, "_ _"]]
-Heads = dict[str, dict[str, Array]]
+Heads = dict[str, dict[str, Array | np.ndarray]]
 PerExit = dict[str, Float[Array, " rates"]]
 
 
@@ -62,9 +62,9 @@ def fit(
         labels: class of each row.
         rates: learning rates instead of the protocol's.
         rows: the rows to train on (default: all), in the order used when the protocol does not shuffle.
-        heads: where to start, {exit: {"kernel": [dim, classes], "bias": [classes]}}; default: the protocol's init.
+        heads: where to start, {exit: {"kernel": [dim, classes], "bias": [classes]}}; default: the protocol's.
     """
-    features_of = features if callable(features) else lambda epoch: features
+    features_of = features if callable(features) else functools.partial(_same, _on_device(features))
     rates = protocol.learning_rates if rates is None else rates
     rows = np.arange(len(labels)) if rows is None else rows
     labels, current = jnp.asarray(labels), features_of(0)
@@ -74,7 +74,7 @@ def fit(
         current = features_of(epoch) if epoch else current
         state, loss, accuracy = train_epoch(
             state,
-            _peaks(rates, protocol),
+            peaks(rates, protocol),
             current,
             labels,
             *_batches(rows, epoch, protocol),
@@ -84,7 +84,9 @@ def fit(
         yield Epoch(epoch, state.heads, loss, accuracy)
 
 
-def logits(heads: Heads, features: Features, *, normalize: bool = False) -> dict[str, Float[Array, "*rates n classes"]]:
+def logits(
+    heads: Heads, features: Features, *, normalize: bool = False
+) -> dict[str, Float[Array, "*rates n classes"]]:
     """features @ kernel + bias per exit; heads with or without a leading axis of rates."""
 
     def of_exit(head, x):
@@ -96,25 +98,25 @@ def logits(heads: Heads, features: Features, *, normalize: bool = False) -> dict
 
 
 def init_heads(dims: dict[str, int], classes: int, protocol: Protocol) -> Heads:
-    """{exit: {"kernel": [dim, classes], "bias": [classes]}}; each exit draws from a key of its own."""
+    """{exit: {"kernel": [dim, classes], "bias": [classes]}}; each exit has draws of its own."""
 
-    def of_exit(key, dim):
-        shapes = {"kernel": (dim, classes), "bias": (classes,)}
-        if protocol.init == "torch":
-            keys = dict(zip(shapes, jax.random.split(key)))
-            limit = dim**-0.5
-            return {k: jax.random.uniform(keys[k], shapes[k], minval=-limit, maxval=limit) for k in shapes}
-        kernel = {
-            "zeros": lambda: jnp.zeros(shapes["kernel"]),
-            "normal": lambda: 0.01 * jax.random.normal(key, shapes["kernel"]),
-            "glorot": lambda: jax.nn.initializers.glorot_uniform()(key, shapes["kernel"]),
-        }[protocol.init]()
-        return {"kernel": kernel, "bias": jnp.zeros(shapes["bias"])}
+    def of_exit(number, dim):
+        rng, kernel, bias = np.random.default_rng((protocol.seed, number)), (dim, classes), (classes,)
+        limit = dim**-0.5
+        draws = {
+            "torch": lambda: (rng.uniform(-limit, limit, kernel), rng.uniform(-limit, limit, bias)),
+            "zeros": lambda: (np.zeros(kernel), np.zeros(bias)),
+            "normal": lambda: (0.01 * rng.normal(size=kernel), np.zeros(bias)),
+            "glorot": lambda: (rng.uniform(-1, 1, kernel) * (6 / (dim + classes)) ** 0.5, np.zeros(bias)),
+        }
+        return {
+            name: leaf.astype(np.float32) for name, leaf in zip(("kernel", "bias"), draws[protocol.init]())
+        }
 
-    keys = jax.random.split(jax.random.key(protocol.seed), len(dims))
-    return {exit: of_exit(key, dims[exit]) for key, exit in zip(keys, sorted(dims))}
+    return {exit: of_exit(number, dims[exit]) for number, exit in enumerate(sorted(dims))}
 
 
+@functools.partial(jax.jit, static_argnames=("rates", "protocol"))
 def init_state(heads: Heads, rates: tuple[float, ...], protocol: Protocol) -> HeadState:
     """The same start for every learning rate."""
     heads = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[None], (len(rates), *leaf.shape)), heads)
@@ -142,7 +144,8 @@ def train_step(
         schedule = protocol.schedule.schedule(peak, epochs=protocol.epochs, steps_per_epoch=steps_per_epoch)
         gradient, sums = jax.grad(_loss, has_aux=True)(heads, features, labels, weights, protocol)
         updates, opt_state = protocol.optimizer.transform(schedule).update(gradient, opt_state, heads)
-        return HeadState(optax.apply_updates(heads, updates), opt_state), *sums
+        heads = jax.tree.map(jnp.add, heads, updates)
+        return HeadState(heads, opt_state), *sums
 
     return jax.vmap(of_rate)(peaks, *state)
 
@@ -159,7 +162,7 @@ def train_epoch(
     protocol: Protocol,
     steps_per_epoch: int,
 ) -> tuple[HeadState, PerExit, PerExit]:
-    """`train_step` over the batches (row numbers, with weights); loss and accuracy are means over the epoch."""
+    """`train_step` over the batches (row numbers, with weights); returns means over the epoch."""
 
     def step(state, batch):
         rows, weights = batch
@@ -172,6 +175,14 @@ def train_epoch(
     state, sums = jax.lax.scan(step, state, (batches, weights))
     loss, hit = jax.tree.map(lambda s: jnp.sum(s, axis=0) / jnp.sum(weights), sums)
     return state, loss, jax.tree.map(lambda share: 100 * share, hit)
+
+
+def _on_device(features: Features) -> Features:
+    return jax.tree.map(jnp.asarray, features)
+
+
+def _same(features: Features, epoch: int) -> Features:
+    return features
 
 
 def _loss(heads, features, labels, weights, protocol):
@@ -189,7 +200,7 @@ def _loss(heads, features, labels, weights, protocol):
 
 
 def _batches(rows: np.ndarray, epoch: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers and weights [steps, batch] of an epoch; the last batch is filled up with rows of weight 0."""
+    """Row numbers and weights [steps, batch] of an epoch; the last is filled up with rows of weight 0."""
     if protocol.shuffle:
         rows = np.random.default_rng((protocol.seed, epoch)).permutation(rows)
     missing = -len(rows) % protocol.batch_size
@@ -198,7 +209,7 @@ def _batches(rows: np.ndarray, epoch: int, protocol: Protocol) -> tuple[np.ndarr
     return np.concatenate([rows, np.zeros(missing, rows.dtype)]).reshape(shape), weights.reshape(shape)
 
 
-def _peaks(rates: tuple[float, ...], protocol: Protocol) -> Float[Array, " rates"]:
+def peaks(rates: tuple[float, ...], protocol: Protocol) -> Float[Array, " rates"]:
     return jnp.asarray([scaled_peak(r, protocol.lr_scaling, batch_size=protocol.batch_size) for r in rates])
 
 

@@ -1,9 +1,9 @@
-"""The linear evaluation as it is reported: rates chosen on a held-out slice of the training set, then one test.
+"""The linear evaluation as it is reported: rates chosen on a slice of the training set, then one test.
 
-With several candidate rates all are trained on the training set less the slice; each exit takes the rate that is
-best on the slice, the ensemble of exits the rate that is best for all exits together (equal ones: the first
-listed). The chosen rates are then trained on the whole training set. The last epoch is the headline. Test accuracy
-after every epoch is kept only to print its maximum under the name `best_test_epoch`; nothing reads it.
+With several candidate rates all are trained on the training set less the slice; each exit takes the rate that
+is best on the slice, the ensemble of exits the rate that is best for all exits together (the first listed of
+equal ones). The chosen rates are then trained on the whole training set. The last epoch is the headline. Test
+accuracy after every epoch is kept only to print its maximum as `best_test_epoch`; nothing reads it.
 """
 
 import dataclasses
@@ -11,11 +11,12 @@ import functools
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.evaluate.accuracy import ENSEMBLE, TOP, hits, top, with_ensemble
+from contrastive_jax.evaluate.accuracy import ENSEMBLE, TOP, hits, with_ensemble
 from contrastive_jax.evaluate.linear import Epoch, Features, Heads, fit, logits
 from contrastive_jax.evaluate.protocol import Protocol
 
@@ -36,7 +37,7 @@ class LinearResult:
     best_test_epoch: dict[str, tuple[int, float, float]]
     """The epoch (counted from 1) of the highest test top-1, with its top-1 and top-5: printed, never used."""
     heads: dict[str, Heads]
-    """For each name the classifiers that it stands for: {exit: {"kernel": [dim, classes], "bias": [classes]}}."""
+    """For each name the classifiers behind it: {exit: {"kernel": [dim, classes], "bias": [classes]}}."""
 
 
 def evaluate(
@@ -55,16 +56,20 @@ def evaluate(
 
     Args:
         train: {exit: [n, dim]}, or a function of the epoch that returns it (augmented anew).
-        clean: features of the training images without augmentation, on which the rate is chosen; default `train`.
+        clean: features of the training images without augmentation, to choose the rate on; default `train`.
         heads: where to start; default: the protocol's init.
         on_epoch: called with `select` or `train` and the epoch just finished.
     """
+    check_finite(test if callable(train) else train, test)
     shared = {"classes": classes, "protocol": protocol, "heads": heads}
     if len(protocol.learning_rates) > 1:
         kept, slice_ = holdout_split(train_labels, protocol.holdout, protocol.seed)
-        clean = train if clean is None else clean
-        if callable(clean):
-            raise InputError("Choosing a learning rate needs the training features without augmentation: pass `clean`.")
+        if clean is None and not callable(train):
+            clean = train
+        if clean is None:
+            raise InputError(
+                "choosing a learning rate needs the training features without augmentation: pass `clean`."
+            )
         for epoch in fit(train, train_labels, rows=kept, **shared):
             on_epoch("select", epoch)
         part = {exit: x[slice_] for exit, x in clean.items()}
@@ -77,7 +82,7 @@ def evaluate(
     for epoch in fit(train, train_labels, rates=rates, **shared):
         on_epoch("train", epoch)
         epochs.append(Epoch(epoch.index, {}, *jax.device_get(epoch[2:])))
-        tests.append(jax.device_get(accuracy(epoch.heads, test, test_labels, normalize=protocol.normalize)))
+        tests.append(accuracy(epoch.heads, test, test_labels, normalize=protocol.normalize))
     return _result(rate, rates, held_out, epochs, tests, epoch.heads)
 
 
@@ -92,7 +97,7 @@ def chosen_rates(held_out: dict[str, dict[float, float]], exits, protocol: Proto
 def holdout_split(
     labels: Int[np.ndarray, " n"], share: float, seed: int
 ) -> tuple[Int[np.ndarray, " kept"], Int[np.ndarray, " held"]]:
-    """Row numbers to train on and to choose on: a random `share` of the rows with all classes in proportion."""
+    """Row numbers to train on and to choose on: a random `share` of the rows, classes in proportion."""
     shuffled = np.random.default_rng(seed).permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     quota = np.floor(np.arange(1, len(labels) + 1) * share + 1e-9)  # each time it grows, a row is held out
@@ -105,35 +110,53 @@ def holdout_split(
     return np.sort(by_class[~held]), np.sort(by_class[held])
 
 
-def top1_by_rate(heads: Heads, features: Features, labels, protocol: Protocol) -> dict[str, dict[float, float]]:
+def check_finite(*sets: Features) -> None:
+    """Refuses features with NaN or infinite values: every classifier on them would be meaningless."""
+    for exit, x in (item for features in sets for item in features.items()):
+        if not np.isfinite(np.asarray(x)).all():
+            raise InputError(
+                f"the features of the exit '{exit}' hold values that are not finite: the encoder diverged."
+            )
+
+
+def top1_by_rate(
+    heads: Heads, features: Features, labels, protocol: Protocol
+) -> dict[str, dict[float, float]]:
     """{exit or `ensemble`: {rate: top-1 in percent}}."""
-    scores = jax.device_get(accuracy(heads, features, labels, normalize=protocol.normalize))
+    scores = accuracy(heads, features, labels, normalize=protocol.normalize)
     return {name: dict(zip(protocol.learning_rates, map(float, by_k[0]))) for name, by_k in scores.items()}
 
 
-@functools.partial(jax.jit, static_argnames=("normalize",))
 def accuracy(
     heads: Heads, features: Features, labels: Int[Array | np.ndarray, " n"], *, normalize: bool = False
-) -> dict[str, Float[Array, "top *rates"]]:
-    """Top-1 and top-5 in percent for each exit and the ensemble, over blocks of rows."""
+) -> dict[str, Float[np.ndarray, "top *rates"]]:
+    """Top-1 and top-5 in percent for each exit and the ensemble."""
+    counts = jax.device_get(_hit_counts(heads, features, labels, normalize=normalize))
+    return {name: 100 * count / len(labels) for name, count in counts.items()}
+
+
+@functools.partial(jax.jit, static_argnames=("normalize",))
+def _hit_counts(heads, features, labels, *, normalize: bool) -> dict[str, Int[Array, "top *rates"]]:
+    """Over blocks of rows, so that the logits of a large test set never stand in memory together."""
 
     def of_row(row):
         x, label = row
         scores = logits(heads, {exit: value[None] for exit, value in x.items()}, normalize=normalize)
         return {
-            name: jax.numpy.stack([hits(z, label[None], k)[..., 0] for k in TOP], axis=0)
+            name: jnp.stack([hits(z, label[None], k)[..., 0] for k in TOP], axis=0)
             for name, z in with_ensemble(scores).items()
         }
 
     hit = jax.lax.map(of_row, (features, labels), batch_size=ROWS_AT_A_TIME)
-    return {name: top(jax.numpy.moveaxis(rows, 0, -1)) for name, rows in hit.items()}
+    return jax.tree.map(lambda rows: jnp.sum(rows, axis=0), hit)
 
 
 def _result(rate, rates, held_out, epochs, tests, heads) -> LinearResult:
     column = {name: rates.index(r) for name, r in rate.items()}
     exits = list(heads)
-    curve = {name: np.asarray([test[name][:, i] for test in tests]) for name, i in column.items()}  # [epoch, top]
-    best = {name: int(np.argmax(values[:, 0])) for name, values in curve.items()}
+    curve = {
+        name: np.asarray([test[name][:, i] for test in tests]) for name, i in column.items()
+    }  # [epoch, top]
     return LinearResult(
         rate=rate,
         top1={name: float(values[-1, 0]) for name, values in curve.items()},
@@ -141,7 +164,7 @@ def _result(rate, rates, held_out, epochs, tests, heads) -> LinearResult:
         held_out=held_out,
         train_loss={exit: [float(e.loss[exit][column[exit]]) for e in epochs] for exit in exits},
         train_top1={exit: [float(e.accuracy[exit][column[exit]]) for e in epochs] for exit in exits},
-        best_test_epoch={name: (i + 1, *map(float, curve[name][i])) for name, i in best.items()},
+        best_test_epoch={name: _best(values) for name, values in curve.items()},
         heads={
             name: {
                 exit: jax.tree.map(lambda leaf, i=i: leaf[i], heads[exit])
@@ -150,3 +173,9 @@ def _result(rate, rates, held_out, epochs, tests, heads) -> LinearResult:
             for name, i in column.items()
         },
     )
+
+
+def _best(curve: Float[np.ndarray, "epochs top"]) -> tuple[int, float, float]:
+    """(epoch counted from 1, top-1, top-5) where top-1 is highest."""
+    epoch = int(np.argmax(curve[:, 0]))
+    return epoch + 1, float(curve[epoch, 0]), float(curve[epoch, 1])

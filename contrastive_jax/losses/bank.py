@@ -1,4 +1,4 @@
-"""State of losses that look back: a first-in first-out queue, and a memory with one slot per training example.
+"""State of losses that look back: a first-in first-out queue, and a memory with a slot per training example.
 
 Pure functions from state to state. The method keeps the state in its train state, uses it before it updates
 it, and detaches what it stores.
@@ -42,7 +42,7 @@ def push(queue: Queue, z: Float[Array, "new dim"], label: Int[Array, " new"]) ->
 
 
 def memory(key: Array, examples: int, dim: int) -> Float[Array, "example dim"]:
-    """One slot per training example, uniform in +-sqrt(3/dim) as the reference codes start: |row| is about 1."""
+    """A slot per training example, uniform in +-sqrt(3/dim), as the reference codes start: norms near 1."""
     bound = (3 / dim) ** 0.5
     return jax.random.uniform(key, (examples, dim), minval=-bound, maxval=bound)
 
@@ -54,6 +54,6 @@ def update_memory(
     *,
     momentum: float,
 ) -> Float[Array, "example dim"]:
-    """`m_i <- normalise(momentum m_i + (1 - momentum) z_i)` at the batch's example indices (all different)."""
+    """`m_i <- normalise(momentum m_i + (1 - momentum) z_i)` at the batch's examples, all different."""
     mixed = momentum * memory[index] + (1 - momentum) * lax.stop_gradient(z)
     return memory.at[index].set(l2_normalize(mixed).astype(memory.dtype))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from contrastive_jax.losses.infonce import copies_as_rows, l_out, read
+from contrastive_jax.losses.infonce import Scalar, copies_as_rows, l_out, read
 from contrastive_jax.losses.moco import nameless
 from contrastive_jax.similarity import Rows, row_stats
 
@@ -21,13 +21,13 @@ class Terms(NamedTuple):
     alignment: Float[Array, " sample"]
     distribution: Float[Array, " sample"]
 
-    def weighted(self, lam: float) -> Float[Array, " sample"]:
+    def weighted(self, lam: Scalar) -> Float[Array, " sample"]:
         """Eq. 2: `alignment + lambda * distribution`."""
         return self.alignment + lam * self.distribution
 
 
 def nt_xent(
-    z: Float[Array, "sample view dim"], *, tau: float, impl: str = "auto"
+    z: Float[Array, "sample view dim"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample view"]:
     """NT-Xent (Eq. 1; SimCLR): `-log( e^{z_i.z_j/tau} / sum_{a != i} e^{z_i.z_a/tau} )`, j the other view.
 
@@ -39,7 +39,7 @@ def nt_xent(
 
 
 def cross_view(
-    z: Float[Array, "sample 2 dim"], *, tau: float, impl: str = "auto"
+    z: Float[Array, "sample 2 dim"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample 2"]:
     """The RandBits notebook's loss: softmax over the other view's N rows only, none of the own view.
 
@@ -53,11 +53,11 @@ def cross_view(
     return jnp.stack([there, back], axis=1)
 
 
-def decoupled_nt_xent(z: Float[Array, "sample 2 dim"], *, tau: float, impl: str = "auto") -> Terms:
+def decoupled_nt_xent(z: Float[Array, "sample 2 dim"], *, tau: Scalar, impl: str = "auto") -> Terms:
     """Decoupled NT-Xent as the authors' notebook has it (Table 1, first row); tau and lambda apart.
 
-    Alignment: `|z_1 - z_2|^2 / (2 d)`, a mean over the d dimensions. Distribution: `lse_j z_i.z_j/tau - log d`
-    over all rows, the anchor itself included. For use with `weighted(lambda)`.
+    Alignment: `|z_1 - z_2|^2 / (2 d)`, a mean over the d dimensions. Distribution:
+    `lse_j z_i.z_j/tau - log d` over all rows, the anchor itself included. For use with `weighted(lambda)`.
     """
     dim = z.shape[-1]
     rows = nameless(z.reshape(-1, dim))
@@ -66,7 +66,7 @@ def decoupled_nt_xent(z: Float[Array, "sample 2 dim"], *, tau: float, impl: str 
     return Terms(alignment(z), jnp.mean(lse.reshape(-1, 2), axis=1) - jnp.log(dim))
 
 
-def decoupled_nt_xent_paper(z: Float[Array, "sample 2 dim"], *, tau: float, impl: str = "auto") -> Terms:
+def decoupled_nt_xent_paper(z: Float[Array, "sample 2 dim"], *, tau: Scalar, impl: str = "auto") -> Terms:
     """Decoupled NT-Xent as Eq. 3 has it: `-z_1.z_2` and `lse_{j != i} z_i.z_j/tau`.
 
     With lambda = tau it is tau times NT-Xent.

@@ -13,9 +13,12 @@ from jaxtyping import Array, Float, Int
 
 from contrastive_jax.similarity import PairMask, Rows, RowStats, row_stats
 
+Scalar = float | Float[Array, ""]
+"""A hyper-parameter: a number, or a traced one that a schedule gives."""
+
 
 def l_out(
-    anchors: Rows, contrasts: Rows, *, tau: float | Array, mask: PairMask | None = None, impl: str = "auto"
+    anchors: Rows, contrasts: Rows, *, tau: Scalar, mask: PairMask | None = None, impl: str = "auto"
 ) -> Float[Array, " anchor"]:
     """`lse_i - (1/|P_i|) sum_p s_ip` with s = a.c / tau: the mean over positives outside the log (Eq. 2)."""
     want = ("lse", "pos_sum", "pos_count")
@@ -24,7 +27,7 @@ def l_out(
 
 
 def l_in(
-    anchors: Rows, contrasts: Rows, *, tau: float | Array, mask: PairMask | None = None, impl: str = "auto"
+    anchors: Rows, contrasts: Rows, *, tau: Scalar, mask: PairMask | None = None, impl: str = "auto"
 ) -> Float[Array, " anchor"]:
     """`lse_i - lse_{p in P_i} s_ip + log |P_i|`: the mean over positives inside the log (Eq. 3)."""
     want = ("lse", "pos_lse", "pos_count")

@@ -41,7 +41,7 @@ def mine(f: Scores, *, average: float | Bound = 1.0, momentum: float = 0.9) -> t
     `average` is the last batch's `mean_{i != j} e^{f_ij}`. Returns the bound and this batch's, to be kept.
     """
     here = jnp.exp(_log_mean_exp_marginal(f))
-    smooth = jnp.maximum(momentum * average + (1 - momentum) * here, 1e-4)
+    smooth = lax.stop_gradient(jnp.maximum(momentum * average + (1 - momentum) * here, 1e-4))
     gradient = jnp.mean(jnp.diagonal(f)) - here / smooth
     return _value_of(lax.stop_gradient(donsker_varadhan(f)), gradient), here
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from contrastive_jax.losses.infonce import l_out, read
+from contrastive_jax.losses.infonce import Scalar, l_out, read
 from contrastive_jax.similarity import Rows, row_stats
 
 
@@ -17,7 +17,7 @@ def moco(
     k: Float[Array, "sample dim"],
     queue: Float[Array, "slot dim"],
     *,
-    tau: float,
+    tau: Scalar,
     impl: str = "auto",
 ) -> Float[Array, " sample"]:
     """MoCo (He et al., 2020): `-log( e^{q.k/tau} / (e^{q.k/tau} + sum_queue e^{q.u/tau}) )`.
@@ -33,7 +33,7 @@ def queue_logits(
     k: Float[Array, "sample dim"],
     queue: Float[Array, "slot dim"],
     *,
-    tau: float,
+    tau: Scalar,
     impl: str = "auto",
 ) -> tuple[Float[Array, " sample"], Float[Array, " sample"]]:
     """The logit of the own key, and the log-sum-exp over the queue."""
@@ -44,7 +44,7 @@ def queue_logits(
 
 
 def moco_v3(
-    q: Float[Array, "sample dim"], k: Float[Array, "sample dim"], *, tau: float, impl: str = "auto"
+    q: Float[Array, "sample dim"], k: Float[Array, "sample dim"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, " sample"]:
     """MoCo v3 (Chen et al., 2021), one direction: `-log( e^{q_i.k_i/tau} / sum_j e^{q_i.k_j/tau} )`.
 

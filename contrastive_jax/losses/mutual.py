@@ -7,19 +7,19 @@ Eq. 8 weighs the four. Forms with a memory bank or MoCo's queue: `mutual_memory`
 
 from collections.abc import Iterator, Sequence
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from contrastive_jax.losses.infonce import l_out
+from contrastive_jax.losses.distill import posterior_kl
+from contrastive_jax.losses.infonce import Scalar, l_out
 from contrastive_jax.similarity import Rows, Scores, row_kl
 
 Cohort = Sequence[Float[Array, "sample dim"]]
 
 
 def vcl(
-    v: Cohort, label: Int[Array, " sample"], *, tau: float, impl: str = "auto"
+    v: Cohort, label: Int[Array, " sample"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, " sample"]:
     """VCL (Eqs. 1, 2): SupCon with one view in each network's own space, summed over networks."""
     sets = [_rows(v_m, label) for v_m in v]
@@ -27,7 +27,7 @@ def vcl(
 
 
 def icl(
-    v: Cohort, label: Int[Array, " sample"], *, tau: float, impl: str = "auto"
+    v: Cohort, label: Int[Array, " sample"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, " sample"]:
     """ICL (Eqs. 3, 4): anchors of network a among the embeddings of network b, for all ordered pairs.
 
@@ -38,7 +38,7 @@ def icl(
     return total(l_out(sets[a], sets[b], tau=tau, impl=impl) for a, b in pairs(len(v)))
 
 
-def soft_vcl(v: Cohort, *, tau: float, soft: float = 3.0, impl: str = "auto") -> Float[Array, " sample"]:
+def soft_vcl(v: Cohort, *, tau: Scalar, soft: Scalar = 3.0, impl: str = "auto") -> Float[Array, " sample"]:
     """Soft VCL (Eq. 6) in the authors' form: `soft^2 KL(p_b || p_a)`, p softmaxes of v.v/(tau soft).
 
     Over all columns, the anchor's own included; p_b, the teacher, is detached.
@@ -47,14 +47,14 @@ def soft_vcl(v: Cohort, *, tau: float, soft: float = 3.0, impl: str = "auto") ->
     return total(soft**2 * _kl(own[b], own[a], None, impl) for a, b in pairs(len(v)))
 
 
-def soft_icl(v: Cohort, *, tau: float, soft: float = 3.0, impl: str = "auto") -> Float[Array, " sample"]:
+def soft_icl(v: Cohort, *, tau: Scalar, soft: Scalar = 3.0, impl: str = "auto") -> Float[Array, " sample"]:
     """Soft ICL (Eq. 7) in the authors' form: `soft^2 KL(q_{b->a} || q_{a->b})` over all columns."""
     cross = {(a, b): Scores(v[a], v[b], tau * soft) for a, b in pairs(len(v))}
     return total(soft**2 * _kl(cross[b, a], cross[a, b], None, impl) for a, b in pairs(len(v)))
 
 
 def soft_vcl_paper(
-    v: Cohort, *, tau: float, soft: float = 3.0, impl: str = "auto"
+    v: Cohort, *, tau: Scalar, soft: Scalar = 3.0, impl: str = "auto"
 ) -> Float[Array, " sample"]:
     """Soft VCL as Eq. 6 has it: the anchor's own column is left out, and there is no factor soft^2."""
     own = [Scores(v_m, v_m, tau * soft) for v_m in v]
@@ -62,7 +62,7 @@ def soft_vcl_paper(
 
 
 def soft_icl_paper(
-    v: Cohort, *, tau: float, soft: float = 3.0, impl: str = "auto"
+    v: Cohort, *, tau: Scalar, soft: Scalar = 3.0, impl: str = "auto"
 ) -> Float[Array, " sample"]:
     """Soft ICL as Eq. 7 has it: the anchor's own column is left out, and there is no factor soft^2."""
     cross = {(a, b): Scores(v[a], v[b], tau * soft) for a, b in pairs(len(v))}
@@ -70,34 +70,24 @@ def soft_icl_paper(
 
 
 def ensemble_distill(
-    logits: Sequence[Float[Array, "sample class"]], *, soft: float = 3.0
+    logits: Sequence[Float[Array, "sample class"]], *, soft: Scalar = 3.0
 ) -> Float[Array, " sample"]:
     """Every network learns from the detached mean logits: `sum_m soft^2 KL(softmax(mean/soft) || p_m)`."""
-    return total(distill(_ensemble(logits), student, soft=soft) for student in logits)
+    return total(posterior_kl(_ensemble(logits), student, soft=soft) for student in logits)
 
 
 def ensemble_distill_last(
-    logits: Sequence[Float[Array, "sample class"]], *, soft: float = 3.0
+    logits: Sequence[Float[Array, "sample class"]], *, soft: Scalar = 3.0
 ) -> Float[Array, " sample"]:
     """What the released code does for more than two networks: only the last learns from the ensemble."""
-    return distill(_ensemble(logits), logits[-1], soft=soft)
+    return posterior_kl(_ensemble(logits), logits[-1], soft=soft)
 
 
 def deep_mutual(
-    logits: Sequence[Float[Array, "sample class"]], *, soft: float = 1.0
+    logits: Sequence[Float[Array, "sample class"]], *, soft: Scalar = 1.0
 ) -> Float[Array, " sample"]:
     """DML (Zhang et al., 2018): every network learns from every other's detached class posterior."""
-    return total(distill(logits[b], logits[a], soft=soft) for a, b in pairs(len(logits)))
-
-
-def distill(
-    teacher: Float[Array, "sample class"], student: Float[Array, "sample class"], *, soft: float
-) -> Float[Array, " sample"]:
-    """`soft^2 KL(softmax(teacher/soft) || softmax(student/soft))`, the teacher detached."""
-    dtype = jnp.result_type(jnp.float32, teacher, student)
-    log_p = jax.nn.log_softmax(lax.stop_gradient(teacher).astype(dtype) / soft)
-    log_q = jax.nn.log_softmax(student.astype(dtype) / soft)
-    return soft**2 * jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=1)
+    return total(posterior_kl(logits[b], logits[a], soft=soft) for a, b in pairs(len(logits)))
 
 
 def pairs(networks: int) -> Iterator[tuple[int, int]]:
@@ -125,4 +115,4 @@ def _kl(teacher: Scores, student: Scores, rows, impl: str) -> Array:
 
 
 def _ensemble(logits):
-    return sum(logits[1:], start=logits[0]) / len(logits)
+    return jnp.mean(jnp.stack([x.astype(jnp.result_type(jnp.float32, x)) for x in logits]), axis=0)

@@ -7,37 +7,45 @@ memories and keys carry no gradient.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from contrastive_jax.losses.infonce import l_out
+from contrastive_jax.losses.infonce import Scalar, l_out
 from contrastive_jax.losses.moco import moco, queue_logits
 from contrastive_jax.losses.mutual import Cohort, pairs, total
 from contrastive_jax.similarity import Rows, Scores, row_kl
 
 Memories = Sequence[Float[Array, "example dim"]]
-Slots = Int[Array, "sample slot"]
+Positives = Int[Array, "sample positive"]
+Negatives = Int[Array, "sample negative"]
 
 
 def vcl_memory(
-    v: Cohort, memories: Memories, positives: Slots, negatives: Slots, *, tau: float
+    v: Cohort, memories: Memories, positives: Positives, negatives: Negatives, *, tau: Scalar
 ) -> Float[Array, " sample"]:
     """VCL against the network's own memory, the anchor's own slot left out; mean over its positives."""
     return total(_against(v_m, memory, positives[:, 1:], negatives, tau) for v_m, memory in zip(v, memories))
 
 
 def icl_memory(
-    v: Cohort, memories: Memories, positives: Slots, negatives: Slots, *, tau: float
+    v: Cohort, memories: Memories, positives: Positives, negatives: Negatives, *, tau: Scalar
 ) -> Float[Array, " sample"]:
     """ICL against the peer's memory, where the anchor's own slot is one more positive."""
     return total(_against(v[a], memories[b], positives, negatives, tau) for a, b in pairs(len(v)))
 
 
 def soft_vcl_memory(
-    v: Cohort, memories: Memories, positives: Slots, negatives: Slots, *, tau: float, soft: float = 3.0
+    v: Cohort,
+    memories: Memories,
+    positives: Positives,
+    negatives: Negatives,
+    *,
+    tau: Scalar,
+    soft: Scalar = 3.0,
 ) -> Float[Array, " sample"]:
     """`soft^2 KL(p_b || p_a)` of the distributions over VCL's slots, each network in its own memory."""
     slots = jnp.concatenate([positives[:, 1:], negatives], axis=1)
@@ -48,7 +56,13 @@ def soft_vcl_memory(
 
 
 def soft_icl_memory(
-    v: Cohort, memories: Memories, positives: Slots, negatives: Slots, *, tau: float, soft: float = 3.0
+    v: Cohort,
+    memories: Memories,
+    positives: Positives,
+    negatives: Negatives,
+    *,
+    tau: Scalar,
+    soft: Scalar = 3.0,
 ) -> Float[Array, " sample"]:
     """`soft^2 KL(q_{b->a} || q_{a->b})` over ICL's slots: each network in the other's memory."""
     slots = jnp.concatenate([positives, negatives], axis=1)
@@ -59,33 +73,33 @@ def soft_icl_memory(
 
 
 def vcl_moco(
-    q: Cohort, k: Cohort, queues: Memories, *, tau: float, impl: str = "auto"
+    q: Cohort, k: Cohort, queues: Memories, *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, " sample"]:
     """VCL of MoCo: each network's queries against its own keys and queue."""
     return total(moco(*own, tau=tau, impl=impl) for own in zip(q, k, queues))
 
 
 def icl_moco(
-    q: Cohort, k: Cohort, queues: Memories, *, tau: float, impl: str = "auto"
+    q: Cohort, k: Cohort, queues: Memories, *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, " sample"]:
     """ICL of MoCo: queries of network a against the keys and queue of network b."""
     return total(moco(q[a], k[b], queues[b], tau=tau, impl=impl) for a, b in pairs(len(q)))
 
 
 def soft_vcl_moco(
-    q: Cohort, k: Cohort, queues: Memories, *, tau: float, soft: float = 3.0, impl: str = "auto"
+    q: Cohort, k: Cohort, queues: Memories, *, tau: Scalar, soft: Scalar = 3.0, impl: str = "auto"
 ) -> Float[Array, " sample"]:
     """`soft^2 KL(p_b || p_a)` over the own key and the queue."""
-    own = list(zip(q, k, queues))
-    return total(soft**2 * _queue_kl(own[b], own[a], tau * soft, impl) for a, b in pairs(len(q)))
+    own = [_choose(*parts, tau * soft, impl) for parts in zip(q, k, queues)]
+    return total(soft**2 * _queue_kl(own[b], own[a], impl) for a, b in pairs(len(q)))
 
 
 def soft_icl_moco(
-    q: Cohort, k: Cohort, queues: Memories, *, tau: float, soft: float = 3.0, impl: str = "auto"
+    q: Cohort, k: Cohort, queues: Memories, *, tau: Scalar, soft: Scalar = 3.0, impl: str = "auto"
 ) -> Float[Array, " sample"]:
     """`soft^2 KL(q_{b->a} || q_{a->b})` over the peer's key and queue."""
-    cross = {(a, b): (q[a], k[b], queues[b]) for a, b in pairs(len(q))}
-    return total(soft**2 * _queue_kl(cross[b, a], cross[a, b], tau * soft, impl) for a, b in pairs(len(q)))
+    cross = {(a, b): _choose(q[a], k[b], queues[b], tau * soft, impl) for a, b in pairs(len(q))}
+    return total(soft**2 * _queue_kl(cross[b, a], cross[a, b], impl) for a, b in pairs(len(q)))
 
 
 def _against(v, memory, positives, negatives, tau) -> Array:
@@ -113,19 +127,26 @@ def _slot_kl(teacher, student, slots, tau) -> Array:
     return jax.vmap(one)(v_t, memory_t[slots], v_s, memory_s[slots])
 
 
-def _queue_kl(teacher, student, tau, impl) -> Array:
-    """KL of the softmaxes over own key and queue; both are (queries, keys, queue).
+class _Choice(NamedTuple):
+    """A softmax over the own key and a queue."""
 
-    By the chain rule of KL: the choice between key and queue, then the choice inside the queue.
-    """
-    teacher = lax.stop_gradient(teacher)
-    q, k, queue = student[0], *lax.stop_gradient(student[1:])
-    key_t, queue_t = _log_shares(*queue_logits(*teacher, tau=tau, impl=impl))
-    key_s, queue_s = _log_shares(*queue_logits(q, k, queue, tau=tau, impl=impl))
-    inside = row_kl(Scores(teacher[0], teacher[2], tau), Scores(q, queue, tau), impl=impl)
-    return jnp.exp(key_t) * (key_t - key_s) + jnp.exp(queue_t) * (queue_t - queue_s + inside)
+    in_queue: Scores
+    key: Array
+    """log probability of the own key"""
+    queue: Array
+    """log probability of all the queue"""
 
 
-def _log_shares(positive, against):
+def _choose(q, k, queue, tau, impl) -> _Choice:
+    k, queue = lax.stop_gradient((k, queue))
+    positive, against = queue_logits(q, k, queue, tau=tau, impl=impl)
     both = jnp.logaddexp(positive, against)
-    return positive - both, against - both
+    return _Choice(Scores(q, queue, tau), positive - both, against - both)
+
+
+def _queue_kl(teacher: _Choice, student: _Choice, impl) -> Array:
+    """By the chain rule of KL: the choice between key and queue, then the choice inside the queue."""
+    teacher = lax.stop_gradient(teacher)
+    inside = row_kl(teacher.in_queue, student.in_queue, impl=impl)
+    between = jnp.exp(teacher.key) * (teacher.key - student.key)
+    return between + jnp.exp(teacher.queue) * (teacher.queue - student.queue + inside)

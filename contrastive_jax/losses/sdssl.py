@@ -11,23 +11,30 @@ from jaxtyping import Array, Float
 
 from contrastive_jax.losses.byol import byol
 from contrastive_jax.losses.generalized import nt_xent
-from contrastive_jax.losses.infonce import l_out
+from contrastive_jax.losses.infonce import Scalar, l_out
 from contrastive_jax.similarity import Rows
 
 
 def layers_contrastive(
-    q: Float[Array, "sample layer dim"], z: Float[Array, "sample dim"], *, tau: float, impl: str = "auto"
+    q: Float[Array, "sample layer dim"], z: Float[Array, "sample dim"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample layer"]:
     """Eq. 4 for every layer: `-log( e^{q_li.z_i/tau} / sum_j e^{q_li.z_j/tau} )`, the teacher z detached.
 
     All teacher rows of the global batch are contrasts. It is L_ssl of MoCo v3 for the last layer, L_isd
     (Eq. 5) for the others, and L_pred (Eq. 7) for predictions from detached projections.
     """
+    return layers_to_keys(q, lax.stop_gradient(z), tau=tau, impl=impl)
+
+
+def layers_to_keys(
+    q: Float[Array, "sample layer dim"], z: Float[Array, "sample dim"], *, tau: Scalar, impl: str = "auto"
+) -> Float[Array, "sample layer"]:
+    """`layers_contrastive` with the gradient of both sides (Alg. 1, `ctr`, without its factor 2 tau)."""
     samples, layers, dim = q.shape
     instance = jnp.arange(samples)
     of_row = jnp.repeat(instance, layers)
     anchors = Rows(q.reshape(-1, dim), jnp.full_like(of_row, -1), of_row)
-    contrasts = Rows(lax.stop_gradient(z), jnp.full_like(instance, -1), instance)
+    contrasts = Rows(z, jnp.full_like(instance, -1), instance)
     return l_out(anchors, contrasts, tau=tau, impl=impl).reshape(samples, layers)
 
 
@@ -42,8 +49,8 @@ def sd_teacher(
     layer_loss: Float[Array, "sample layer"],
     prediction_loss: Float[Array, "sample layer"],
     *,
-    alpha: float,
-    beta: float = 1.0,
+    alpha: Scalar,
+    beta: Scalar = 1.0,
 ) -> Float[Array, " sample"]:
     """Eq. 8, one direction, from the loss of every layer: `L_ssl + alpha L_isd + beta L_pred`.
 
@@ -57,14 +64,14 @@ def sd_byol_first_step(
     layer_loss: Float[Array, "sample layer"],
     prediction_loss: Float[Array, "sample layer"],
     *,
-    beta: float = 1.0,
+    beta: Scalar = 1.0,
 ) -> Float[Array, " sample"]:
-    """What the authors' BYOL script computes while alpha is exactly 0 (its first step): L_ssl over *all* layers."""
+    """What the authors' BYOL script computes while alpha is 0, in its first step: L_ssl over *all* layers."""
     return _mean(layer_loss) + beta * jnp.sum(prediction_loss, axis=1)
 
 
 def sd_simclr(
-    z: Float[Array, "sample view layer dim"], *, tau: float, alpha: float, impl: str = "auto"
+    z: Float[Array, "sample view layer dim"], *, tau: Scalar, alpha: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample view"]:
     """Eq. 6 for SimCLR: NT-Xent of the last layer plus alpha L_isd; no predictor, no teacher."""
     last = nt_xent(z[:, :, -1], tau=tau, impl=impl)
@@ -72,7 +79,7 @@ def sd_simclr(
 
 
 def isd_simclr(
-    z: Float[Array, "sample view layer dim"], *, tau: float, impl: str = "auto"
+    z: Float[Array, "sample view layer dim"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample view intermediate"]:
     """L_isd of SimCLR (Eq. 5): positive is the final output of the *other* view, detached.
 
@@ -82,7 +89,7 @@ def isd_simclr(
 
 
 def isd_simclr_same_view(
-    z: Float[Array, "sample view layer dim"], *, tau: float, impl: str = "auto"
+    z: Float[Array, "sample view layer dim"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample view intermediate"]:
     """The ablation of App. C: positive is the final output of the *same* view; the other view's is left out.
 

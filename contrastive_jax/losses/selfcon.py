@@ -10,16 +10,16 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.losses.generalized import nt_xent
-from contrastive_jax.losses.infonce import copies_as_rows, l_out
+from contrastive_jax.losses.infonce import Scalar, copies_as_rows, l_out
 from contrastive_jax.losses.reduce import has_positive
-from contrastive_jax.losses.supcon import supcon
+from contrastive_jax.losses.supcon import supcon, supcon_bank
 
 
 def selfcon_s(
     exits: Float[Array, "sample exit dim"],
     label: Int[Array, " sample"],
     *,
-    tau: float,
+    tau: Scalar,
     impl: str = "auto",
 ) -> Float[Array, "sample exit"]:
     """SelfCon-S (Eq. 3): one view; every exit is an anchor, every row of its class (own exits too) positive.
@@ -33,7 +33,7 @@ def selfcon_s(
 def selfcon_su(
     exits: Float[Array, "sample exit dim"],
     *,
-    tau: float,
+    tau: Scalar,
     impl: str = "auto",
 ) -> Float[Array, "sample exit"]:
     """SelfCon-SU (App. G, text): as -S without labels; the only positives are the sample's other exits."""
@@ -44,8 +44,8 @@ def selfcon_m(
     exits: Float[Array, "sample view exit dim"],
     label: Int[Array, " sample"],
     *,
-    tau: float,
-    alpha: float = 1.0,
+    tau: Scalar,
+    alpha: Scalar = 1.0,
     impl: str = "auto",
 ) -> Float[Array, "sample view"]:
     """SelfCon-M (Eq. 2): SupCon on the backbone plus alpha times the sub-network anchors.
@@ -60,8 +60,8 @@ def selfcon_m(
 def selfcon_mu(
     exits: Float[Array, "sample view exit dim"],
     *,
-    tau: float,
-    alpha: float = 1.0,
+    tau: Scalar,
+    alpha: Scalar = 1.0,
     impl: str = "auto",
 ) -> Float[Array, "sample view"]:
     """SelfCon-MU (Eq. 6): as -M without labels; positives are all views and exits of the own image."""
@@ -74,7 +74,7 @@ def sub_anchors(
     exits: Float[Array, "sample view exit dim"],
     group: Int[Array, " sample"],
     *,
-    tau: float,
+    tau: Scalar,
     impl: str = "auto",
 ) -> Float[Array, "sample view subnetwork"]:
     """The second bracket of Eqs. 2 and 6: anchors are the sub-networks' rows, contrasts all exits' rows."""
@@ -90,7 +90,7 @@ def selfcon_m_joint(
     exits: Float[Array, "sample view exit dim"],
     label: Int[Array, " sample"],
     *,
-    tau: float,
+    tau: Scalar,
     impl: str = "auto",
 ) -> Float[Array, "sample view exit"]:
     """What the released code calls SelfCon-M (alpha = 0): every exit of every view against everything.
@@ -105,7 +105,7 @@ def selfcon_m_joint(
 def selfcon_mu_joint(
     exits: Float[Array, "sample view exit dim"],
     *,
-    tau: float,
+    tau: Scalar,
     impl: str = "auto",
 ) -> Float[Array, "sample view exit"]:
     """What the released code calls SelfCon-MU (alpha = 0): each augmented view is an instance of its own.
@@ -121,8 +121,8 @@ def selfcon_s_star(
     exits: Float[Array, "sample exit dim"],
     label: Int[Array, " sample"],
     *,
-    tau: float,
-    alpha: float = 1.0,
+    tau: Scalar,
+    alpha: Scalar = 1.0,
     impl: str = "auto",
 ) -> Float[Array, " sample"]:
     """What the released code computes for one view and alpha > 0: Eq. 2 with SupCon-S as its first bracket.
@@ -139,8 +139,8 @@ def selfcon_s_star(
 def selfcon_su_star(
     exits: Float[Array, "sample exit dim"],
     *,
-    tau: float,
-    alpha: float = 1.0,
+    tau: Scalar,
+    alpha: Scalar = 1.0,
     impl: str = "auto",
 ) -> Float[Array, " sample"]:
     """The unlabelled single-view form with alpha > 0 of the released code: the sub-network bracket alone."""
@@ -149,3 +149,16 @@ def selfcon_su_star(
 
 def _mean_of_subs(exits, group, tau, impl):
     return jnp.mean(sub_anchors(exits[:, None], group, tau=tau, impl=impl), axis=(1, 2))
+
+
+def selfcon_s_bank(
+    exits: Float[Array, "sample exit dim"],
+    label: Int[Array, " sample"],
+    bank: Float[Array, "slot dim"],
+    bank_label: Int[Array, " slot"],
+    *,
+    tau: Scalar,
+    impl: str = "auto",
+) -> Float[Array, "sample exit"]:
+    """SelfCon-S whose contrasts also are a memory bank of earlier outputs of all exits (Table 5)."""
+    return supcon_bank(exits, label, bank, bank_label, tau=tau, impl=impl)

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Num
 
-from contrastive_jax.losses.infonce import append, copies_as_rows, l_in, l_out, read
+from contrastive_jax.losses.infonce import Scalar, append, copies_as_rows, l_in, l_out, read
 from contrastive_jax.similarity import PairMask, Rows, row_stats
 
 
 def supcon(
-    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: float, impl: str = "auto"
+    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample view"]:
     """L_out (Eq. 2): `-(1/|P(i)|) sum_{p in P(i)} log( e^{z_i.z_p/tau} / sum_{a != i} e^{z_i.z_a/tau} )`.
 
@@ -25,7 +25,7 @@ def supcon(
 
 
 def supcon_in(
-    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: float, impl: str = "auto"
+    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample view"]:
     """L_in (Eq. 3): `-log( (1/|P(i)|) sum_{p in P(i)} e^{z_i.z_p/tau} / sum_{a != i} e^{z_i.z_a/tau} )`.
 
@@ -36,7 +36,7 @@ def supcon_in(
 
 
 def supcon_one(
-    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: float, impl: str = "auto"
+    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample 1"]:
     """L_out with contrast mode 'one': only the first view is an anchor; contrasts are all views."""
     rows, anchors = copies_as_rows(z, label), copies_as_rows(z, label, slice(1))
@@ -44,7 +44,7 @@ def supcon_one(
 
 
 def supcon_in_one(
-    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: float, impl: str = "auto"
+    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample 1"]:
     """L_in with contrast mode 'one'."""
     rows, anchors = copies_as_rows(z, label), copies_as_rows(z, label, slice(1))
@@ -55,7 +55,7 @@ def supcon_masked(
     z: Float[Array, "sample view dim"],
     positive: Num[Array, "sample sample"],
     *,
-    tau: float,
+    tau: Scalar,
     impl: str = "auto",
 ) -> Float[Array, "sample view"]:
     """L_out with an explicit matrix of positives, row i those of sample i; it may be asymmetric.
@@ -71,7 +71,7 @@ def supcon_masked_one(
     z: Float[Array, "sample view dim"],
     positive: Num[Array, "sample sample"],
     *,
-    tau: float,
+    tau: Scalar,
     impl: str = "auto",
 ) -> Float[Array, "sample 1"]:
     """`supcon_masked` with contrast mode 'one'."""
@@ -85,7 +85,7 @@ def supcon_multilabel(
     z: Float[Array, "sample view dim"],
     labels: Num[Array, "sample label"],
     *,
-    tau: float,
+    tau: Scalar,
     impl: str = "auto",
 ) -> Float[Array, "sample view"]:
     """L_out for several labels a sample (multi-hot): a pair is positive with the weight of its overlap.
@@ -107,7 +107,7 @@ def supcon_bank(
     bank: Float[Array, "slot dim"],
     bank_label: Int[Array, " slot"],
     *,
-    tau: float,
+    tau: Scalar,
     impl: str = "auto",
 ) -> Float[Array, "sample view"]:
     """L_out whose contrasts are the batch and a memory bank of earlier embeddings with their labels.
@@ -121,7 +121,7 @@ def supcon_bank(
 
 
 def n_pairs(
-    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: float = 1.0, impl: str = "auto"
+    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: Scalar = 1.0, impl: str = "auto"
 ) -> Float[Array, "sample view"]:
     """N-pairs (Eq. 27): one positive, from another sample of the class; `lse_i - z_i.z_{k(i)}/tau`.
 
@@ -142,7 +142,7 @@ def triplet(
     positive: Float[Array, "sample dim"],
     negative: Float[Array, "sample dim"],
     *,
-    tau: float,
+    tau: Scalar,
 ) -> Float[Array, " sample"]:
     """SupCon with one positive and one negative (Sec. 8): `log(1 + e^{(z_a.z_n - z_a.z_p)/tau})`.
 

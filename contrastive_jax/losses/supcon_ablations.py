@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.losses.infonce import copies_as_rows, l_in, l_out, read, safe
+from contrastive_jax.losses.infonce import Scalar, copies_as_rows, l_in, l_out, read, safe
 from contrastive_jax.similarity import PairMask, Rows, Scores, dense, row_stats
 
 
@@ -21,7 +21,7 @@ def supcon_capped(
     z: Float[Array, "sample view dim"],
     label: Int[Array, " sample"],
     *,
-    tau: float,
+    tau: Scalar,
     cap: int,
     impl: str = "auto",
 ) -> Float[Array, "sample view"]:
@@ -34,7 +34,7 @@ def supcon_in_capped(
     z: Float[Array, "sample view dim"],
     label: Int[Array, " sample"],
     *,
-    tau: float,
+    tau: Scalar,
     cap: int,
     impl: str = "auto",
 ) -> Float[Array, "sample view"]:
@@ -47,7 +47,7 @@ def supcon_only_negatives(
     z: Float[Array, "sample view dim"],
     label: Int[Array, " sample"],
     *,
-    tau: float,
+    tau: Scalar,
     cap: int = -1,
     impl: str = "auto",
 ) -> Float[Array, "sample view"]:
@@ -66,7 +66,7 @@ def supcon_in_only_negatives(
     z: Float[Array, "sample view dim"],
     label: Int[Array, " sample"],
     *,
-    tau: float,
+    tau: Scalar,
     cap: int = -1,
     impl: str = "auto",
 ) -> Float[Array, "sample view"]:
@@ -79,16 +79,16 @@ def supcon_in_only_negatives(
 
 
 def supcon_one_positive(
-    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: float, cap: int = -1
+    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: Scalar, cap: int = -1
 ) -> Float[Array, "sample view"]:
-    """L_out, each positive alone against the negatives: `mean_p [ log(e^{s_ip} + sum_N e^{s_ia}) - s_ip ]`."""
+    """L_out, each positive alone among the negatives: `mean_p [ log(e^{s_ip} + sum_N e^{s_ia}) - s_ip ]`."""
     nll, positive = _one_positive(z, label, tau, cap)
     count = jnp.sum(positive, axis=1)
     return (jnp.sum(positive * nll, axis=1) / safe(count)).reshape(z.shape[:2])
 
 
 def supcon_in_one_positive(
-    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: float, cap: int = -1
+    z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: Scalar, cap: int = -1
 ) -> Float[Array, "sample view"]:
     """L_in with the one-positive denominator: `-log mean_p [ e^{s_ip} / (e^{s_ip} + sum_N e^{s_ia}) ]`."""
     nll, positive = _one_positive(z, label, tau, cap)
@@ -103,8 +103,9 @@ def _one_positive(z, label, tau, cap) -> tuple[Float[Array, "n n"], Float[Array,
     want = ("neg_lse",)
     (neg_lse,) = read(row_stats(rows, rows, tau=tau, want=want, mask=mask, impl="dense"), want)
     s = dense.logits(Scores(rows.z, rows.z, tau))
-    positive = dense.same_group(rows.group, rows.group) & dense.distinct(rows.row, rows.row)
-    if mask is not None:
+    if mask is None or mask.positive is None:
+        positive = dense.same_group(rows.group, rows.group) & dense.distinct(rows.row, rows.row)
+    else:
         positive = mask.positive
     exists = _exists(neg_lse)[:, None]
     margin = jnp.where(exists, neg_lse[:, None] - s, 0)

@@ -1,6 +1,6 @@
 """One file per training algorithm; its class has the file's name and `Method`'s functions."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Array, Float, Int
 
@@ -10,6 +10,7 @@ Batch = dict[str, Array]
 """`view` [batch, view, height, width, channel] float, `label` [batch], `index` [batch]."""
 
 
+@runtime_checkable
 class Method(Protocol):
     """What an algorithm says to the method-blind train step. A frozen dataclass of hyper-parameters.
 

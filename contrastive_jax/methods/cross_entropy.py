@@ -38,7 +38,7 @@ class CrossEntropy:
         label = batch["label"]
         losses, metrics = [], {}
         for name, logits in embeddings.items():
-            per_image = cross_entropy(logits[:, 0], label, smoothing=self.label_smoothing)
+            per_image = cross_entropy(logits[:, 0], label, label_smoothing=self.label_smoothing)
             losses.append(mean_keep(per_image))
             metrics[f"accuracy_{name}"] = jnp.mean(jnp.argmax(logits[:, 0], -1) == label, dtype=jnp.float32)
         return sum(losses), (extra, metrics)

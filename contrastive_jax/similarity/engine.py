@@ -4,13 +4,15 @@ Two views of the same numbers. Global (`axis=None`): arrays hold all rows, shard
 `shard_map` (`axis="data"`): arrays hold this device's rows, and the engine gathers the contrasts itself.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.errors import InputError, nearest
-from contrastive_jax.similarity import dense
+from contrastive_jax.similarity import blockwise, dense, kl
 from contrastive_jax.similarity.contract import (
     L_OUT,
     PairMask,
@@ -21,8 +23,14 @@ from contrastive_jax.similarity.contract import (
     check_rows,
     check_want,
 )
+from contrastive_jax.similarity.layout import Layout, layout_for
 
 IMPLS = ("auto", "dense", "blockwise", "ring")
+
+# Up to how many pairs per device `auto` takes the whole matrix. CPU: the crossing measured by
+# benchmarks/similarity.py. Elsewhere not timed: 64 MiB of float32.
+DENSE_PAIRS = {"cpu": 256 * 256}
+DENSE_PAIRS_ELSEWHERE = 4096 * 4096
 
 
 def row_stats(
@@ -37,8 +45,15 @@ def row_stats(
 ) -> RowStats:
     """Statistics of each row of `S = anchors.z @ contrasts.z.T / tau`, [n] each and float32 or wider.
 
-    `want` names them (fields of `RowStats`); what is not named is None and costs nothing. `mask` says what
-    row and group cannot, in `dense` only. Differentiable in both embeddings and in tau.
+    Differentiable in both embeddings and in tau, in reverse mode.
+
+    Args:
+      anchors, contrasts: the same object where they are the same rows, which halves the backward pass.
+      tau: temperature, a number or a scalar array.
+      want: the statistics, fields of `RowStats`; what is not named is None and costs nothing.
+      mask: what `row` and `group` cannot say; for the whole matrix (`dense`) only.
+      impl: "dense", "blockwise", "ring", or "auto" by size and backend. Equal in value and gradient.
+      axis: inside `shard_map`, the mesh axis along which rows are split; `row` then counts globally.
 
     Raises:
       InputError: unknown statistic or implementation, shapes that do not fit, a mask outside `dense`.
@@ -47,10 +62,10 @@ def row_stats(
     check_rows("anchors", anchors)
     check_rows("contrasts", contrasts)
     check_dims(anchors.z, contrasts.z)
-    _choose(impl, mask)
-    if axis is not None:
-        contrasts = _gather(contrasts, axis)
-    return dense.row_stats(anchors, contrasts, tau=tau, want=want, mask=mask)
+    impl, layout = _choose(impl, axis, anchors.z.shape[0], contrasts.z.shape[0], masked=mask is not None)
+    if impl == "dense":
+        return dense.row_stats(anchors, _gathered(contrasts, axis), tau=tau, want=want, mask=mask)
+    return blockwise.row_stats(anchors, contrasts, tau=tau, want=want, layout=layout)
 
 
 def row_kl(
@@ -63,31 +78,46 @@ def row_kl(
 ) -> Float[Array, " n"]:
     """`KL(softmax(a_i) || softmax(b_i))` per anchor, a the teacher's and b the student's logits, [n].
 
-    Both matrices run over the same pairs. `rows` = (anchor row, contrast row) leaves out the pairs of equal
-    identity; without it every column is kept, the anchor's own included. Differentiable in everything: the
-    caller detaches the teacher where the loss says so.
+    Differentiable in all embeddings and temperatures: the caller detaches the teacher where the loss says so.
+
+    Args:
+      teacher, student: two similarity matrices over the same pairs, each with its own tau and dimension.
+      rows: identities (of anchors, of contrasts); pairs of equal identity are left out. None keeps every
+        column, the anchor's own included.
+      impl, axis: as in `row_stats`.
     """
     check_dims(teacher.anchors, teacher.contrasts)
     check_dims(student.anchors, student.contrasts)
-    _choose(impl, None)
-    if axis is not None:
-        teacher = teacher._replace(contrasts=_gather(teacher.contrasts, axis))
-        student = student._replace(contrasts=_gather(student.contrasts, axis))
     n, k = student.anchors.shape[0], student.contrasts.shape[0]
+    if (teacher.anchors.shape[0], teacher.contrasts.shape[0]) != (n, k):
+        raise InputError(
+            f"The teacher has {teacher.anchors.shape[0]} anchors and {teacher.contrasts.shape[0]} contrasts, "
+            f"the student {n} and {k}: both need the same rows in the same order."
+        )
     if rows is None:
-        rows = jnp.full(n, -1), jnp.full(k, -1)
-    elif axis is not None:
-        rows = rows[0], _gather(rows[1], axis)
-    return dense.row_kl(teacher, student, *rows)
+        nobody = jnp.full(n, -1)
+        rows = nobody, nobody if n == k else jnp.full(k, -1)
+    impl, layout = _choose(impl, axis, n, k, masked=False)
+    if impl == "dense":
+        teacher, student = (s._replace(contrasts=_gathered(s.contrasts, axis)) for s in (teacher, student))
+        return dense.row_kl(teacher, student, rows[0], _gathered(rows[1], axis))
+    return kl.row_kl(teacher, student, *rows, layout=layout)
 
 
-def _choose(impl: str, mask: PairMask | None) -> str:
+def _choose(impl: str, axis: str | None, n: int, k: int, *, masked: bool) -> tuple[str, Layout]:
     if impl not in IMPLS:
         raise InputError(f"Unknown similarity implementation '{impl}': {nearest(impl, IMPLS)}")
-    if mask is not None and impl not in ("auto", "dense"):
+    if masked and impl not in ("auto", "dense"):
         raise InputError(f"An explicit pair mask needs the whole matrix: use impl='dense', not '{impl}'.")
-    return "dense"
+    layout = layout_for(axis, ring=impl == "ring", lengths=(n, k))
+    if impl != "auto":
+        return impl, layout
+    pairs = n * k * (lax.axis_size(axis) if axis else 1) // layout.devices
+    limit = DENSE_PAIRS.get(jax.default_backend(), DENSE_PAIRS_ELSEWHERE)
+    return "dense" if masked or pairs <= limit else "blockwise", layout
 
 
-def _gather(tree, axis: str):
-    return jax.tree.map(lambda x: lax.all_gather(x, axis, tiled=True), tree)
+def _gathered(columns: Any, axis: str | None) -> Any:
+    if axis is None:
+        return columns
+    return jax.tree.map(lambda a: lax.all_gather(a, axis, tiled=True), columns)

@@ -21,7 +21,7 @@ def optimizer(name: str) -> type:
     """The optimizer class called `name` (sgd, lars, adamw, rmsprop); InputError otherwise."""
     classes = {cls.__name__.lower(): cls for cls in (SGD, LARS, AdamW, RMSProp)}
     if name not in classes:
-        raise InputError(f"There is no optimizer '{name}'; {nearest(name, classes)}")
+        raise InputError(f"unknown optimizer '{name}': {nearest(name, classes)}")
     return classes[name]
 
 
@@ -56,8 +56,8 @@ class LARS:
     g += weight_decay w; trust = trust_coefficient |w| / |g|, or 1 where either norm is 0; parameters that
     get no weight decay get no trust ratio either.
 
-    trust_on: `gradient`: v = momentum v + lr trust g; w -= v (SimCLR). `momentum`: v = momentum v + g, and the
-        ratio is taken with v: w -= lr trust v (the form of most other codes).
+    trust_on: `gradient`: v = momentum v + lr trust g; w -= v (SimCLR). `momentum`: v = momentum v + g, and
+        the ratio is taken with v: w -= lr trust v (the form of most other codes).
     """
 
     momentum: float = 0.9
@@ -72,12 +72,13 @@ class LARS:
         _check_decay(self.decay)
         if self.trust_on not in ("gradient", "momentum"):
             raise InputError(
-                f"LARS has no trust_on='{self.trust_on}'; {nearest(self.trust_on, ('gradient', 'momentum'))}"
+                f"LARS has no trust_on '{self.trust_on}': {nearest(self.trust_on, ('gradient', 'momentum'))}"
             )
 
     def transform(self, schedule: optax.Schedule) -> optax.GradientTransformation:
         trust = optax.masked(
-            optax.scale_by_trust_ratio(trust_coefficient=self.trust_coefficient), _mask(self.decay, self.exclude)
+            optax.scale_by_trust_ratio(trust_coefficient=self.trust_coefficient),
+            _mask(self.decay, self.exclude),
         )
         lr = optax.scale_by_learning_rate(schedule)
         momentum = optax.trace(self.momentum, self.nesterov)
@@ -88,7 +89,7 @@ class LARS:
 
 @dataclasses.dataclass(frozen=True)
 class AdamW:
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): w -= lr (m / (sqrt(v) + eps) + weight_decay w)."""
+    """Adam with decoupled decay (Loshchilov, Hutter 2019): w -= lr (m / (sqrt(v) + eps) + weight_decay w)."""
 
     b1: float = 0.9
     b2: float = 0.999
@@ -154,5 +155,5 @@ def _mask(decay: str, exclude: tuple[str, ...]):
 def _check_decay(decay: str) -> None:
     if decay not in ("all", "kernels"):
         raise InputError(
-            f"Weight decay applies to 'all' or 'kernels', not '{decay}'; {nearest(decay, ('all', 'kernels'))}"
+            f"weight decay applies to 'all' or 'kernels', not '{decay}': {nearest(decay, ('all', 'kernels'))}"
         )

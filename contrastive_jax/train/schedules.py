@@ -22,7 +22,7 @@ import optax
 
 from contrastive_jax.errors import InputError, nearest
 
-# The ratio examples / batch_size is rounded to a float, so that a whole number of steps may come out just below.
+# examples / batch_size is a rounded float: a whole number of steps may come out just below itself.
 ROUNDING = 1e-6
 
 
@@ -30,7 +30,7 @@ def schedule(name: str) -> type:
     """The schedule class called `name` (constant, cosine, step, exponential); InputError otherwise."""
     classes = {cls.__name__.lower(): cls for cls in (Constant, Cosine, Step, Exponential)}
     if name not in classes:
-        raise InputError(f"There is no schedule '{name}'; {nearest(name, classes)}")
+        raise InputError(f"unknown schedule '{name}': {nearest(name, classes)}")
     return classes[name]
 
 
@@ -41,7 +41,7 @@ def scaled_peak(lr: float, rule: str, *, batch_size: int, reference: int = 256) 
     """
     powers = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
     if rule not in powers:
-        raise InputError(f"There is no learning-rate scaling '{rule}'; {nearest(rule, powers)}")
+        raise InputError(f"unknown learning-rate scaling '{rule}': {nearest(rule, powers)}")
     return lr * (batch_size / reference) ** powers[rule]
 
 
@@ -86,8 +86,8 @@ class Cosine:
 
     per: `step`: t moves every step; `epoch`: t is taken at the start of the epoch (epochs counted from 0);
         `epoch_end`: at its end (epochs counted from 1: the first one is already below the peak).
-    spans: `after_warmup`: t = 0 at the end of the warm-up, which leads to the peak; `all_epochs`: t = 0 at the
-        first epoch, the warm-up replaces the beginning and leads to the curve's value at its end.
+    spans: `after_warmup`: t = 0 at the end of the warm-up, which leads to the peak; `all_epochs`: t = 0 at
+        the first epoch, the warm-up replaces the beginning and leads to the curve's value at its end.
     warmup_endpoint: whether the last warm-up step has the peak itself (as `linspace` with its end point)
         or the first step after it has.
     """
@@ -129,7 +129,7 @@ class Cosine:
 
 @dataclasses.dataclass(frozen=True)
 class Exponential:
-    """peak * decay ** (epochs since the warm-up / epochs_per_decay), the exponent rounded down if `staircase`."""
+    """peak * decay ** (epochs since the warm-up / epochs_per_decay); `staircase` rounds the exponent down."""
 
     decay: float = 0.97
     epochs_per_decay: float = 0.5
@@ -155,7 +155,7 @@ def whole_steps(epochs: float, steps_per_epoch: float) -> int:
 
 
 def _warmed_up(step, value, start, target, warmup_steps: int, ramp_steps: int | None = None):
-    """`value`, but a line from `start` that would reach `target` after `ramp_steps` while the warm-up lasts."""
+    """`value`, but in the warm-up a line from `start` that would reach `target` after `ramp_steps`."""
     if warmup_steps == 0:
         return value + 0 * _floating(step)  # an array of the floating type, whatever the peak is
     ramp = start + (target - start) * _floating(step) / max(ramp_steps or warmup_steps, 1)
@@ -174,4 +174,4 @@ def _floating(step) -> jax.Array:
 
 def _check(field: str, value: str, valid: tuple[str, ...]) -> None:
     if value not in valid:
-        raise InputError(f"Cosine has no {field}='{value}'; {nearest(value, valid)}")
+        raise InputError(f"the cosine schedule has no {field} '{value}': {nearest(value, valid)}")

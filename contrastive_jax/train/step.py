@@ -36,8 +36,8 @@ def make_step(
     Metrics are the method's own, and `loss`, `learning_rate` and `gradient_norm`.
     """
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        key = jax.random.fold_in(jax.random.key(seed), state.step)
+    def step(state: TrainState, batch: Batch, seed_key: Array) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(seed_key, state.step)
         augment_key, embed_key, loss_key = jax.random.split(key, 3)
         batch = {**batch, "view": make_views(recipe, batch["image"], augment_key, method.views)}
 
@@ -58,9 +58,11 @@ def make_step(
         return TrainState(state.step + 1, params, extra, opt_state), metrics
 
     compiled = jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))
+    # An operand and no constant, so that another seed finds the same program in the compilation cache.
+    seed_key = jax.device_put(jax.random.key(seed), replicated(mesh))
 
     def run(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         with jax.set_mesh(mesh):
-            return compiled(state, batch)
+            return compiled(state, batch, seed_key)
 
     return run

@@ -4,7 +4,7 @@
 
 (the folder of Debian's package dataset-fashion-mnist; upstream: github.com/zalandoresearch/fashion-mnist).
 From the official training file 1,000 images of each class are chosen, from the official test file 200, by a
-fixed seed; the official order is kept. Beside images and labels the npz holds `*_index`, where every image lies
+fixed seed; the official order is kept. Beside images and labels the npz holds `*_index`, every image's place
 in its official file. Every run makes the same arrays, byte for byte.
 """
 

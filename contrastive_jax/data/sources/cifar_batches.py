@@ -89,15 +89,17 @@ def _read_batch(path: pathlib.Path, label_key: str) -> tuple[UInt8[np.ndarray, "
         else {}
     )
     data, labels = batch.get("data"), batch.get(label_key)
-    if data is None or labels is None:
-        raise InputError(f"{path} has no 'data' and '{label_key}'; it is not an official CIFAR python batch.")
+    if not isinstance(data, np.ndarray) or labels is None:
+        raise InputError(
+            f"{path} has no array 'data' with '{label_key}'; it is not an official CIFAR python batch."
+        )
     if data.dtype != np.uint8 or data.shape != (len(labels), 3 * 32 * 32):
         raise InputError(
             f"'data' of {path} is {data.dtype} of shape {data.shape}; "
             f"expected uint8 of shape ({len(labels)}, 3072)."
         )
     # A row is the red plane, then green, then blue, each row by row.
-    return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), np.asarray(labels)
+    return np.ascontiguousarray(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), np.asarray(labels)
 
 
 class _ArraysOnly(pickle.Unpickler):

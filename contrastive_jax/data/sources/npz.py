@@ -8,6 +8,7 @@ labels integers from 0. There is one class more than the largest label of the fi
 
 import pathlib
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -16,9 +17,9 @@ from contrastive_jax.data.split import parse_split
 from contrastive_jax.errors import InputError
 
 KEYS = {
+    ("images", "labels"): "train",
     ("train_images", "train_labels"): "train",
     ("test_images", "test_labels"): "test",
-    ("images", "labels"): "train",
 }
 
 
@@ -53,12 +54,12 @@ def _open(path: pathlib.Path) -> np.lib.npyio.NpzFile:
 
 def _read(arrays: np.lib.npyio.NpzFile, key: str, name: str) -> np.ndarray:
     try:
-        return arrays[key]
+        return np.asarray(arrays[key])
     except ValueError as error:  # an object array, whose pickle could run code
         raise InputError(
             f"'{key}' of '{name}' cannot be read ({error}); store images of one size as uint8."
         ) from None
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
         raise InputError(f"'{key}' of '{name}' is damaged ({error}); write the file again.") from None
 
 

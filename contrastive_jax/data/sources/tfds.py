@@ -91,7 +91,8 @@ def _key(features: Any, kind: type, usual: str, name: str) -> str:
     if len(found) != 1:
         raise InputError(
             f"'{name}' is no image-classification data set: {len(found)} of its features "
-            f"({', '.join(features)}) are of type {kind.__name__}; it needs one, or one called '{usual}'."
+            f"({', '.join(sorted(features))}) are of type {kind.__name__}; "
+            f"it needs one, or one called '{usual}'."
         )
     return found[0]
 
@@ -102,13 +103,16 @@ def _open(builder: Any, split: str, name: str) -> Any:
         source = builder.as_data_source(split=split)
         len(source)  # a range that runs backwards is noticed here
     except NotImplementedError:
+        stored = f"{builder.data_dir} as {builder.info.file_format.value}"
         raise InputError(
-            f"'{name}' in {builder.data_dir} is {builder.info.file_format.value}, which only TensorFlow reads; "
+            f"'{name}' lies in {stored}, which only TensorFlow reads; "
             "prepare it again with `python -m contrastive_jax.data.prepare` into another --data_dir."
         ) from None
     except ValueError as error:
         sizes = ", ".join(f"{key} ({info.num_examples})" for key, info in builder.info.splits.items())
         reason = str(error).splitlines()[-1].rstrip(".")
-        message = f"split '{split}' of '{name}' cannot be read: {reason}; the splits are {sizes}."
+        message = (
+            f"split '{split}' of '{name}' cannot be read ({reason}); take a range, not empty, of {sizes}."
+        )
         raise InputError(message) from None
     return source

@@ -1,0 +1,41 @@
+"""Group `mi`: bounds with their gradients; `smile_5` clips at 5, `mine_buf03` has the moving average 0.3."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+from golden_metric import MetricCase, NotCovered
+
+from contrastive_jax.losses import information
+
+
+def bounds(case: MetricCase):
+    case.expect(params="momentum", arrays="in_(scores|log_baseline) out_.*")
+    scores, answers = jnp.asarray(case.array("in_scores")), {}
+    for name in case.named("out_"):
+        bound = _bound(case, re.sub("_(grad|bufupdate)$", "", name))
+        if name.endswith("_grad"):
+            answers[f"out_{name}"] = jax.grad(lambda f, bound=bound: bound(f)[0])(scores)
+        else:
+            answers[f"out_{name}"] = bound(scores)[int(name.endswith("_bufupdate"))]
+    return answers
+
+
+def _bound(case: MetricCase, name: str):
+    """A function of the scores: the bound and, for MINE, the batch's contribution to the average."""
+    plain = {"infonce": information.infonce, "nwj": information.nwj, "dv": information.donsker_varadhan}
+    plain |= {"js": information.jensen_shannon}
+    if name in plain:
+        return lambda f: (plain[name](f),)
+    if name == "tuba_base":  # NWJ is TUBA with the log baseline 1
+        baseline = jnp.asarray(case.array("in_log_baseline"))
+        return lambda f: (information.nwj(f - baseline[:, None] + 1),)
+    if found := re.fullmatch(r"smile_(\d+(?:\.\d+)?)", name):
+        return lambda f: (information.smile(f, clip=float(found[1])),)
+    if found := re.fullmatch(r"mine_buf(0?)(\d+(?:\.\d+)?)", name):
+        average = float(f"0.{found[2]}" if found[1] and "." not in found[2] else found[2])
+        return lambda f: information.mine(f, average=average, momentum=case.number("momentum"))
+    raise NotCovered(f"the bound '{name}'")
+
+
+STEMS = {"bounds": bounds}

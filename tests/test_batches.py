@@ -1,0 +1,121 @@
+"""The order of an epoch and the global batch: pure, a permutation, and on every device only its own rows."""
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from contrastive_jax.data.batches import check_batch_size, global_batch
+from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.order import batch_indices, epoch_order, steps_per_epoch
+from contrastive_jax.errors import InputError
+
+
+def sharded_over(devices):
+    mesh = jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
+    return NamedSharding(mesh, P("data"))
+
+
+def numbered(n):
+    """Image number i is i everywhere, and its label is i too."""
+    images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 2, 3, 1))
+    return Dataset(images, np.arange(n, dtype=np.int32), n, "numbered")
+
+
+class TestOrder:
+    @pytest.mark.parametrize("epoch", [0, 1, 7])
+    def test_an_epoch_is_a_permutation(self, epoch):
+        order = epoch_order(3, epoch, 1001)
+        np.testing.assert_array_equal(np.sort(order), np.arange(1001))
+
+    def test_it_depends_on_seed_and_epoch_and_nothing_else(self):
+        first = epoch_order(3, 0, 1001).copy()
+        assert not np.array_equal(first, epoch_order(3, 1, 1001))
+        assert not np.array_equal(first, epoch_order(4, 0, 1001))
+        assert not np.array_equal(epoch_order(0, 1, 1001), epoch_order(1, 0, 1001))
+        np.random.seed(0)
+        epoch_order.cache_clear()
+        np.testing.assert_array_equal(first, epoch_order(3, 0, 1001))
+
+    def test_it_is_the_same_under_every_numpy(self):
+        assert epoch_order(42, 1, 10).tolist() == [1, 2, 8, 5, 3, 9, 6, 0, 4, 7]
+
+    def test_the_cached_order_cannot_be_written(self):
+        with pytest.raises(ValueError, match="read-only"):
+            epoch_order(3, 0, 10)[0] = 5
+
+    def test_steps_of_an_epoch_are_disjoint_and_the_rest_is_dropped(self):
+        assert steps_per_epoch(103, 10) == 10
+        for epoch in (0, 2):
+            steps = [batch_indices(5, step, 103, 10) for step in range(10 * epoch, 10 * (epoch + 1))]
+            np.testing.assert_array_equal(np.concatenate(steps), epoch_order(5, epoch, 103)[:100])
+            assert len(np.unique(np.concatenate(steps))) == 100
+
+    def test_any_step_alone_is_the_step_of_a_whole_run(self):
+        run = [batch_indices(5, step, 64, 16).copy() for step in range(12)]
+        epoch_order.cache_clear()
+        np.testing.assert_array_equal(batch_indices(5, 11, 64, 16), run[11])
+
+
+class TestGlobalBatch:
+    def test_values_types_and_layout(self):
+        sharding = sharded_over(8)
+        indices = batch_indices(0, 3, 200, 16)
+        batch = global_batch(numbered(200), indices, sharding)
+        assert {k: (v.dtype.name, v.shape) for k, v in batch.items()} == {
+            "image": ("uint8", (16, 2, 3, 1)),
+            "label": ("int32", (16,)),
+            "index": ("int32", (16,)),
+        }
+        for array in batch.values():
+            assert array.sharding.is_equivalent_to(sharding, array.ndim)
+        np.testing.assert_array_equal(batch["image"][:, 1, 2, 0], indices)
+        np.testing.assert_array_equal(batch["label"], indices)
+        np.testing.assert_array_equal(batch["index"], indices)
+
+    @pytest.mark.parametrize("devices", [1, 2, 8])
+    def test_a_device_holds_just_its_rows(self, devices):
+        indices = batch_indices(0, 0, 200, 16)
+        batch = global_batch(numbered(200), indices, sharded_over(devices))
+        for array in batch.values():
+            held = [
+                np.asarray(shard.data).reshape(16 // devices, -1)[:, 0] for shard in array.addressable_shards
+            ]
+            assert len(held) == devices
+            for rank, rows in enumerate(held):
+                np.testing.assert_array_equal(rows, np.split(indices, devices)[rank])
+
+    def test_only_the_rows_of_the_batch_are_read(self):
+        class Counting(np.ndarray):
+            rows_read = []
+
+            def __getitem__(self, key):
+                if isinstance(key, np.ndarray):
+                    Counting.rows_read.extend(key.tolist())
+                return np.asarray(super().__getitem__(key))
+
+        plain = numbered(200)
+        watched = Dataset(plain.images.view(Counting), plain.labels, 200, "watched")
+        indices = batch_indices(0, 0, 200, 16)
+        global_batch(watched, indices, sharded_over(8))
+        assert sorted(Counting.rows_read) == sorted(indices.tolist())
+
+
+class TestBatchSize:
+    def test_accepts(self):
+        check_batch_size(200, size=200, devices=8)
+
+    @pytest.mark.parametrize(
+        ("batch_size", "devices", "sentence"),
+        [
+            (0, 8, "at least 1"),
+            (201, 1, r"larger than the data set \(200 examples\); use at most 200"),
+            (208, 16, "use at most 192"),
+            (100, 8, "does not divide over 8 devices; use 96 or 104"),
+            (5, 8, "does not divide over 8 devices; use 8"),
+        ],
+    )
+    def test_refuses(self, batch_size, devices, sentence):
+        with pytest.raises(InputError, match=sentence):
+            check_batch_size(batch_size, size=200, devices=devices)

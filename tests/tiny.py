@@ -1,0 +1,65 @@
+"""The smallest experiment of each method: a ResNet-8 of width 4 on 8x8 digits."""
+
+import functools
+import pkgutil
+
+import jax
+import numpy as np
+
+from contrastive_jax import methods
+from contrastive_jax.configuration import pretraining
+from contrastive_jax.data.batches import global_batch
+from contrastive_jax.data.sources import load
+from contrastive_jax.experiment import Experiment, assemble
+from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
+from contrastive_jax.train.state import TrainState, create
+from contrastive_jax.train.step import make_step
+
+METHODS = [m.name for m in pkgutil.iter_modules(methods.__path__) if not m.name.startswith("_")]
+BATCH = 16
+
+
+def experiment(method: str, **top) -> Experiment:
+    config = pretraining(method, "digits,resnet8")
+    config.network.update(width=4, subnetworks=("block1",), subnetwork="fc")
+    config.head.dim = 8
+    config.epochs = 1.0
+    config.batch_size = BATCH
+    config.learning_rate.peak = 0.05
+    config.update(top)
+    return assemble(config.to_dict())
+
+
+@functools.cache
+def session(name: str, devices: int, seed: int = 0) -> "Session":
+    """One session per combination, so that its step is compiled once for all tests."""
+    return Session(name, devices, seed)
+
+
+class Session:
+    """A method, its compiled step on some devices, and its batches."""
+
+    def __init__(self, name: str, devices: int, seed: int):
+        self.parts = experiment(name, seed=seed)
+        self.mesh = make_mesh(jax.devices()[:devices])
+        self.data = load("digits", "train")
+        self.method = self.parts.method(self.data.num_classes)
+        self.schedule = self.parts.learning_rate_schedule(10)
+        self.optimizer = self.parts.optimizer.transform(self.schedule)
+        self.step = make_step(
+            self.method, self.optimizer, self.schedule, self.parts.recipe, seed=seed, mesh=self.mesh
+        )
+
+    def state(self) -> TrainState:
+        return create(self.method, self.optimizer, self.parts.run.seed, (8, 8, 1), self.mesh)
+
+    def batch(self, number: int):
+        rows = np.arange(number * BATCH, (number + 1) * BATCH)
+        return global_batch(self.data, rows, batch_sharding(self.mesh))
+
+    def run(self, steps: int) -> tuple[TrainState, list[dict]]:
+        state, metrics = self.state(), []
+        for number in range(steps):
+            state, found = self.step(state, self.batch(number))
+            metrics.append(jax.device_get(found))
+        return state, metrics
