@@ -58,6 +58,8 @@ class MetricCase:
 
 def compare(answers: Mapping[str, Any], arrays: Mapping[str, Any], fields: Mapping) -> None:
     """Each bound `out_*` array against ours, with the case's tolerance; asserts with all that differ."""
+    if fields.get("target", "out") != "out":
+        raise NotCovered(f"target '{fields['target']}'")
     bound = {name: name for name in arrays if name.startswith("out_")} | (fields.get("target_by_array") or {})
     bound = {name: target for name, target in bound.items() if target is not None}
     if missing := sorted(set(bound) - set(answers)):

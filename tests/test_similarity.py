@@ -59,25 +59,29 @@ def oracle(anchors, contrasts, tau):
     return {name: np.maximum(values, LOWEST) for name, values in lists.items()}
 
 
-def total(stats):
+def total(stats, weight):
     """One number in which every statistic of every anchor has its own weight."""
-    n = next(len(s) for s in stats if s is not None)
-    weight = jnp.cos(jnp.arange(n))
     values = [jnp.where(s > LOWEST / 2, s, 0) for s in stats if s is not None]
-    return sum(jnp.vdot(weight + k, s) for k, s in enumerate(values)) / n
+    return sum(jnp.vdot(weight + k, s) for k, s in enumerate(values))
 
 
-def objective(a_z, c_z, tau, a, c, want, impl, axis=None):
-    """`total` of the statistics; without `c_z` the anchors are the contrasts."""
-    anchors = a._replace(z=a_z)
-    contrasts = anchors if c_z is None else c._replace(z=c_z)
-    return total(row_stats(anchors, contrasts, tau=tau, want=want, impl=impl, axis=axis))
+def weights(n):
+    return jnp.cos(jnp.arange(n)) / n
 
 
-def value_and_grads(a, c, want, impl):
-    f = functools.partial(objective, a=a, c=c, want=want, impl=impl)
+@functools.partial(jax.jit, static_argnames=("want", "impl"))
+def value_and_grads(a, c, tau=TAU, *, want=ALL, impl):
+    """`total`, its gradients (anchors, contrasts, tau) and the statistics; c=None: anchors are contrasts."""
+
+    def objective(a_z, c_z, tau):
+        anchors = a._replace(z=a_z)
+        contrasts = anchors if c is None else c._replace(z=c_z)
+        stats = row_stats(anchors, contrasts, tau=tau, want=want, impl=impl)
+        return total(stats, weights(a.z.shape[0])), stats
+
     argnums = (0, 2) if c is None else (0, 1, 2)
-    return jax.jit(jax.value_and_grad(f, argnums))(a.z, None if c is None else c.z, TAU)
+    (value, stats), grads = jax.value_and_grad(objective, argnums, has_aux=True)(a.z, c and c.z, tau)
+    return value, grads, stats
 
 
 def assert_close(got, expected, rtol=2e-5, atol=2e-6):
@@ -87,52 +91,54 @@ def assert_close(got, expected, rtol=2e-5, atol=2e-6):
 CASES = {"same": (rows(29), None), "other": (rows(29), rows(21, seed=1))}
 
 
-@pytest.mark.parametrize("impl", ["dense", "blockwise", "ring"])
+@pytest.mark.parametrize("impl", ["dense", "blockwise"])
 @pytest.mark.parametrize("case", CASES)
 def test_statistics_match_the_oracle(impl, case):
     a, c = CASES[case]
-    c = a if c is None else c
-    stats = row_stats(a, c, tau=TAU, want=ALL, impl=impl)
-    expected = oracle(a, c, TAU)
+    stats = value_and_grads(a, c, impl=impl)[2]
+    expected = oracle(a, a if c is None else c, TAU)
     for name in ALL:
         np.testing.assert_allclose(getattr(stats, name), expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
-    only = row_stats(a, c, tau=TAU, want=("pos_count",), impl=impl)
-    assert only.lse is None and only.pos_sum is None
-    np.testing.assert_array_equal(only.pos_count, expected["pos_count"])
 
 
-@pytest.mark.parametrize("want", [ALL, L_OUT, L_IN, NEGATIVES, ("pos_sum",)])
+@pytest.mark.parametrize("impl", ["dense", "blockwise", "ring"])
+def test_only_what_is_wanted_is_computed(impl):
+    stats = row_stats(rows(9), rows(9), tau=TAU, want=("pos_count",), impl=impl)
+    assert [name for name, value in stats._asdict().items() if value is not None] == ["pos_count"]
+
+
+@pytest.mark.parametrize("want", [L_OUT, L_IN, ("pos_sum", "neg_lse")])
 @pytest.mark.parametrize("case", CASES)
 def test_blockwise_gradients_match_autodiff_of_dense(case, want, x64):
-    a, c = CASES[case]
-    wide = lambda r: r and r._replace(z=r.z.astype(jnp.float64))
-    a, c = wide(a), wide(c)
-    expected = value_and_grads(a, c, want, "dense")
+    a, c = (r and r._replace(z=r.z.astype(jnp.float64)) for r in CASES[case])
+    expected = value_and_grads(a, c, want=want, impl="dense")
     assert expected[0].dtype == jnp.float64
-    assert_close(value_and_grads(a, c, want, "blockwise"), expected, rtol=1e-10, atol=1e-12)
+    assert_close(value_and_grads(a, c, want=want, impl="blockwise"), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_gradient_of_dense_matches_finite_differences(x64):
     a = rows(9, dtype=jnp.float64)
-    f = functools.partial(objective, c_z=None, tau=TAU, a=a, c=None, want=ALL, impl="dense")
     step = 1e-5 * np.random.default_rng(1).normal(size=a.z.shape)
-    slope = (f(a.z + step) - f(a.z - step)) / 2
-    np.testing.assert_allclose(jnp.vdot(jax.grad(f)(a.z), step), slope, rtol=1e-6)
+    up, down = (value_and_grads(a._replace(z=a.z + sign * step), None, impl="dense")[0] for sign in (1, -1))
+    slope = jnp.vdot(value_and_grads(a, None, impl="dense")[1][0], step)
+    np.testing.assert_allclose(slope, (up - down) / 2, rtol=1e-6)
 
 
-def sharded(r, mesh):
-    return r and jax.device_put(r, batch_sharding(mesh))
+def sharded(tree, mesh):
+    return jax.device_put(tree, batch_sharding(mesh))
 
 
-@pytest.mark.parametrize("devices", [1, 2, 4, 8])
-@pytest.mark.parametrize("impl", ["dense", "blockwise", "ring"])
-@pytest.mark.parametrize("n, k", [(32, None), (32, 24)])
-def test_global_view_is_the_same_on_any_number_of_devices(devices, impl, n, k):
-    a, c = rows(n), k and rows(k, seed=1)
-    expected = value_and_grads(a, c, ALL, "dense")
+@pytest.mark.parametrize(
+    "impl, devices",
+    [*[("blockwise", n) for n in (1, 2, 4, 8)], *[("ring", n) for n in (2, 4, 8)], ("dense", 8)],
+)
+@pytest.mark.parametrize("k, want", [(None, L_OUT), (24, ALL)])
+def test_global_view_is_the_same_on_any_number_of_devices(impl, devices, k, want):
+    a, c = rows(32), k and rows(k, seed=1)
+    expected = value_and_grads(a, c, want=want, impl="dense")
     mesh = make_mesh(jax.devices()[:devices])
     with jax.set_mesh(mesh):
-        got = value_and_grads(sharded(a, mesh), sharded(c, mesh), ALL, impl)
+        got = value_and_grads(sharded(a, mesh), sharded(c, mesh), want=want, impl=impl)
     assert_close(got, expected)
 
 
@@ -140,104 +146,101 @@ def test_global_view_is_the_same_on_any_number_of_devices(devices, impl, n, k):
 def test_global_view_takes_lengths_that_the_mesh_does_not_divide(impl):
     a, c = rows(13), rows(11, seed=1)
     for contrasts in (None, c):
-        expected = value_and_grads(a, contrasts, L_IN, "dense")
+        expected = value_and_grads(a, contrasts, want=L_IN, impl="dense")
         with jax.set_mesh(make_mesh()):
-            assert_close(value_and_grads(a, contrasts, L_IN, impl), expected)
+            assert_close(value_and_grads(a, contrasts, want=L_IN, impl=impl), expected)
 
 
-def inside_shard_map(a, c, want, impl, mesh, check_vma, grad_inside):
-    """Value and gradients with the engine called on one shard, its axis named."""
-    n = a.z.shape[0]
-    weight = jnp.cos(jnp.arange(n))
-
-    def local(a, c, tau, weight):
-        stats = row_stats(a, a if c is None else c, tau=tau, want=want, impl=impl, axis="data")
-        values = [jnp.where(s > LOWEST / 2, s, 0) for s in stats if s is not None]
-        return sum(jnp.vdot(weight + k, s) for k, s in enumerate(values))[None] / n
-
-    shard = functools.partial(jax.shard_map, mesh=mesh, check_vma=check_vma)
-    specs = (P("data"), P("data"), P(), P("data"))
-
-    def f(a_z, c_z, tau):
-        c_rows = c and c._replace(z=c_z)
-        return jnp.sum(
-            shard(local, in_specs=specs, out_specs=P("data"))(a._replace(z=a_z), c_rows, tau, weight)
-        )
-
-    if not grad_inside:
-        argnums = (0, 2) if c is None else (0, 1, 2)
-        return jax.jit(jax.value_and_grad(f, argnums))(a.z, c and c.z, jnp.float32(TAU))
-
-    def slopes(a_z, a, weight):
-        return jax.grad(lambda z: local(a._replace(z=z), None, TAU, weight)[0])(a_z)
-
-    dz = jax.jit(shard(slopes, in_specs=(P("data"),) * 3, out_specs=P("data")))(a.z, a, weight)
-    return f(a.z, None, TAU), (dz,)
-
-
-@pytest.mark.parametrize("devices", [1, 2, 8])
-@pytest.mark.parametrize("impl", ["dense", "blockwise", "ring"])
-@pytest.mark.parametrize("check_vma", [True, False])
-def test_inside_shard_map_is_the_same_as_the_global_view(devices, impl, check_vma):
+@pytest.mark.parametrize(
+    "impl, devices, check_vma",
+    [
+        *[("blockwise", 2, False), ("blockwise", 8, True)],
+        *[("ring", 2, True), ("ring", 8, False)],
+        *[("dense", 8, True)],
+    ],
+)
+def test_inside_shard_map_is_the_same_as_the_global_view(impl, devices, check_vma):
     mesh = make_mesh(jax.devices()[:devices])
-    a, c = rows(16), rows(24, seed=1)
-    for contrasts, want in ((None, L_OUT), (c, ALL)):
-        expected = value_and_grads(a, contrasts, want, "dense")
-        assert_close(inside_shard_map(a, contrasts, want, impl, mesh, check_vma, False), expected)
-    value, (dz, _) = value_and_grads(a, None, L_IN, "dense")
-    assert_close(inside_shard_map(a, None, L_IN, impl, mesh, check_vma, True), (value, (dz,)))
+    shard = functools.partial(jax.shard_map, mesh=mesh, check_vma=check_vma)
+    weight = weights(16)
+
+    def local(a, c, tau, weight, want):
+        contrasts = a if c is None else c
+        return total(row_stats(a, contrasts, tau=tau, want=want, impl=impl, axis="data"), weight)[None]
+
+    split, whole = P("data"), P()
+    a = rows(16)
+    for c, want in ((None, L_OUT), (rows(24, seed=1), ALL)):
+
+        def outside(a_z, c_z, tau, c=c, want=want):
+            f = shard(
+                functools.partial(local, want=want), in_specs=(split, split, whole, split), out_specs=split
+            )
+            return jnp.sum(f(a._replace(z=a_z), c and c._replace(z=c_z), tau, weight))
+
+        argnums = (0, 2) if c is None else (0, 1, 2)
+        got = jax.jit(jax.value_and_grad(outside, argnums))(a.z, c and c.z, jnp.float32(TAU))
+        assert_close(got, value_and_grads(a, c, want=want, impl="dense")[:2])
+
+    def slopes(a, weight):
+        return jax.grad(lambda z: local(a._replace(z=z), None, TAU, weight, L_OUT)[0])(a.z)
+
+    inside = jax.jit(shard(slopes, in_specs=(split, split), out_specs=split))(a, weight)
+    assert_close(inside, value_and_grads(a, None, want=L_OUT, impl="dense")[1][0])
 
 
-def kl_objective(z, tau, ids, impl, same, axis=None):
-    ta, sa, tc, sc = z
-    tc, sc = (ta, sa) if same else (tc, sc)
-    kl = row_kl(Scores(ta, tc, tau[0]), Scores(sa, sc, tau[1]), rows=ids, impl=impl, axis=axis)
-    return jnp.vdot(jnp.cos(jnp.arange(len(kl))), kl)
+@functools.partial(jax.jit, static_argnames=("impl", "same"))
+def kl_and_grads(z, tau, ids=None, *, impl, same=False):
+    """A weighted sum of `row_kl`, its gradients (four embeddings, two taus) and the values."""
+
+    def objective(z, tau):
+        ta, sa, tc, sc = z
+        tc, sc = (ta, sa) if same else (tc, sc)
+        kl = row_kl(Scores(ta, tc, tau[0]), Scores(sa, sc, tau[1]), rows=ids, impl=impl)
+        return jnp.vdot(weights(len(kl)), kl), kl
+
+    (value, kl), grads = jax.value_and_grad(objective, (0, 1), has_aux=True)(z, tau)
+    return value, grads, kl
 
 
 def kl_case(n, k, dtype=jnp.float32):
-    z = [rows(m, seed=s, dim=d, dtype=dtype).z for s, (m, d) in enumerate([(n, 5), (n, 3), (k, 5), (k, 3)])]
+    shapes = [(n, 5), (n, 3), (k, 5), (k, 3)]
+    z = [rows(length, seed=s, dim=dim, dtype=dtype).z for s, (length, dim) in enumerate(shapes)]
     return z, (jnp.asarray(0.2, dtype), jnp.asarray(0.4, dtype))
 
 
 @pytest.mark.parametrize("keep_own", [True, False])
 def test_row_kl_matches_the_oracle_and_autodiff(keep_own, x64):
-    (ta, sa, tc, sc), tau = z, tau = kl_case(13, 21, jnp.float64)
+    z, tau = kl_case(13, 21, jnp.float64)
     ids = None if keep_own else (rows(13).row, rows(21).row)
-    kl = row_kl(Scores(ta, tc, 0.2), Scores(sa, sc, 0.4), rows=ids, impl="blockwise")
-    for i in range(13):
+    expected = kl_and_grads(z, tau, ids, impl="dense")
+    ta, sa, tc, sc = map(np.asarray, z)
+    for i, kl in enumerate(expected[2]):
         kept = [j for j in range(21) if keep_own or not (ids[0][i] == ids[1][j] and ids[1][j] >= 0)]
-        p, q = np.exp(np.array(ta[i] @ tc.T)[kept] / 0.2), np.exp(np.array(sa[i] @ sc.T)[kept] / 0.4)
+        p, q = np.exp(tc[kept] @ ta[i] / 0.2), np.exp(sc[kept] @ sa[i] / 0.4)
         p, q = p / p.sum(), q / q.sum()
-        np.testing.assert_allclose(kl[i], sum(p * np.log(p / q)), rtol=1e-9)
-    for same in (False, True):
-        own = ids and (ids[0], ids[0] if same else ids[1])
-        grads = [
-            jax.value_and_grad(kl_objective, (0, 1))(z, tau, own, impl, same)
-            for impl in ("dense", "blockwise")
-        ]
-        assert_close(grads[1], grads[0], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(kl, sum(p * np.log(p / q)), rtol=1e-9)
+    assert_close(kl_and_grads(z, tau, ids, impl="blockwise"), expected, rtol=1e-9, atol=1e-12)
+    ids = ids and (ids[0], ids[0])
+    expected = kl_and_grads(z, tau, ids, impl="dense", same=True)
+    assert_close(kl_and_grads(z, tau, ids, impl="blockwise", same=True), expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("devices", [2, 8])
-@pytest.mark.parametrize("impl", ["dense", "blockwise", "ring"])
-def test_row_kl_is_the_same_on_any_number_of_devices(devices, impl):
+@pytest.mark.parametrize("impl, devices", [("blockwise", 2), ("blockwise", 8), ("ring", 8), ("dense", 8)])
+def test_row_kl_is_the_same_on_any_number_of_devices(impl, devices):
     z, tau = kl_case(16, 24)
     mesh = make_mesh(jax.devices()[:devices])
     for same in (False, True):
-        expected = jax.value_and_grad(kl_objective, (0, 1))(z, tau, None, "dense", same)
+        expected = kl_and_grads(z, tau, impl="dense", same=same)
         with jax.set_mesh(mesh):
-            f = jax.jit(
-                jax.value_and_grad(functools.partial(kl_objective, ids=None, impl=impl, same=same), (0, 1))
-            )
-            assert_close(f(sharded(z, mesh), tau), expected)
+            assert_close(kl_and_grads(sharded(z, mesh), tau, impl=impl, same=same), expected)
 
     def local(ta, sa, tc, sc):
         return row_kl(Scores(ta, tc, 0.2), Scores(sa, sc, 0.4), impl=impl, axis="data")
 
     f = jax.shard_map(local, mesh=mesh, in_specs=(P("data"),) * 4, out_specs=P("data"))
-    got = jax.jit(jax.value_and_grad(lambda *z: jnp.vdot(jnp.cos(jnp.arange(16)), f(*z)), (0, 1, 2, 3)))(*z)
-    value, (dz, _) = jax.value_and_grad(kl_objective, (0, 1))(z, tau, None, "dense", False)
+    got = jax.jit(jax.value_and_grad(lambda *z: jnp.vdot(weights(16), f(*z)), (0, 1, 2, 3)))(*z)
+    value, (dz, _), _ = kl_and_grads(z, tau, impl="dense")
     assert_close(got, (value, tuple(dz)))
 
 
@@ -256,43 +259,52 @@ DEGENERATE = {
 @pytest.mark.parametrize("case", DEGENERATE)
 def test_degenerate_inputs_stay_finite(impl, case):
     r = DEGENERATE[case](rows(19))
-    f = functools.partial(objective, c_z=None, a=r, c=None, want=ALL, impl=impl)
-    value, dz = jax.value_and_grad(lambda z: f(z, tau=0.01))(r.z)
-    assert np.isfinite(value) and np.isfinite(dz).all()
+    value, grads, stats = value_and_grads(r, None, 0.01, impl=impl)
+    assert all(np.isfinite(x).all() for x in (value, *grads))
     expected = oracle(r, r, 0.01)
-    stats = row_stats(r, r, tau=0.01, want=ALL, impl=impl)
     for name in ALL:
         np.testing.assert_allclose(getattr(stats, name), expected[name], rtol=2e-5, atol=2e-4, err_msg=name)
-    z = (r.z, r.z, r.z, r.z)
-    kl, dz = jax.value_and_grad(kl_objective)(z, (0.01, 0.02), (r.row, r.row), impl, True)
-    assert np.isfinite(kl) and all(np.isfinite(d).all() for d in dz)
+    z, ids = (r.z, r.z, r.z, r.z), (r.row, r.row)
+    value, grads, _ = kl_and_grads(z, (0.01, 0.02), ids, impl=impl, same=True)
+    assert all(np.isfinite(x).all() for x in (value, *jax.tree.leaves(grads)))
 
 
-@pytest.mark.parametrize("impl", ["dense", "blockwise", "ring"])
+@pytest.mark.parametrize("impl", ["dense", "blockwise"])
 def test_bfloat16_is_computed_in_float32(impl):
     a, c = rows(29, dtype=jnp.bfloat16), rows(21, seed=1)
     for contrasts in (None, c):
-        value, grads = value_and_grads(a, contrasts, ALL, impl)
+        value, grads, _ = value_and_grads(a, contrasts, impl=impl)
         wide = a._replace(z=a.z.astype(jnp.float32))
-        expected, wide_grads = value_and_grads(wide, contrasts, ALL, "dense")
+        expected, wide_grads, _ = value_and_grads(wide, contrasts, impl="dense")
         assert value.dtype == jnp.float32 and grads[0].dtype == jnp.bfloat16
         np.testing.assert_allclose(value, expected, rtol=1e-5)
         np.testing.assert_allclose(grads[0].astype(jnp.float32), wide_grads[0], rtol=1e-2, atol=1e-3)
 
 
+def test_class_sums_of_a_large_class_keep_their_precision():
+    n = 20_000
+    r = Rows(jnp.full((n, 3), 0.577, jnp.float32), jnp.arange(n), jnp.zeros(n, int))
+    stats = jax.jit(lambda r: row_stats(r, r, tau=0.1, want=("pos_sum", "pos_count"), impl="blockwise"))(r)
+    np.testing.assert_array_equal(stats.pos_count, n - 1)
+    np.testing.assert_allclose(stats.pos_sum / stats.pos_count, 3 * np.float32(0.577) ** 2 / 0.1, rtol=1e-5)
+
+
 def test_a_mask_says_what_ids_cannot():
+    def log(x):
+        return np.where(x > 0, np.log(np.where(x > 0, x, 1)), LOWEST)
+
     a = rows(12)._replace(row=jnp.arange(12))
     rng = np.random.default_rng(0)
-    valid, weight = rng.random((12, 12)) < 0.7, rng.random((12, 12)) * (rng.random((12, 12)) < 0.4)
+    valid, weight = rng.random((12, 12)) < 0.7, rng.random((12, 12)) * (rng.random((12, 12)) < 0.6)
     stats = row_stats(
         a, a, tau=TAU, want=ALL, mask=PairMask(jnp.asarray(valid), jnp.asarray(weight, jnp.float32))
     )
     s = np.asarray(a.z, np.float64) @ np.asarray(a.z, np.float64).T / TAU
     w = weight * valid
-    np.testing.assert_allclose(stats.lse, np.log((valid * np.exp(s)).sum(1)), rtol=1e-5)
+    np.testing.assert_allclose(stats.lse, log((valid * np.exp(s)).sum(1)), rtol=1e-5)
     np.testing.assert_allclose(stats.pos_sum, (w * s).sum(1), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(stats.pos_lse, np.log((w * np.exp(s)).sum(1)), rtol=1e-5)
-    np.testing.assert_allclose(stats.neg_lse, np.log((valid * (w == 0) * np.exp(s)).sum(1)), rtol=1e-5)
+    np.testing.assert_allclose(stats.pos_lse, log((w * np.exp(s)).sum(1)), rtol=1e-5)
+    np.testing.assert_allclose(stats.neg_lse, log((valid * (w == 0) * np.exp(s)).sum(1)), rtol=1e-5)
     np.testing.assert_allclose(stats.pos_count, w.sum(1), rtol=1e-5)
     with pytest.raises(InputError, match="impl='dense'"):
         row_stats(a, a, tau=TAU, mask=PairMask(jnp.asarray(valid)), impl="blockwise")
@@ -323,60 +335,65 @@ def collectives(hlo):
     ]
 
 
-@pytest.mark.parametrize("want", [L_OUT, L_IN])
-@pytest.mark.parametrize("same", [True, False])
-def test_blockwise_backward_moves_no_embeddings(want, same):
+@pytest.mark.parametrize("same, want", [(True, L_OUT), (False, L_IN)])
+def test_blockwise_backward_moves_no_embeddings(same, want):
     n, dim = 64, 32
-    a = rows(n, dim=dim)
-    c = None if same else rows(n, seed=1, dim=dim)
+    a, c = rows(n, dim=dim), rows(n, seed=1, dim=dim)
     mesh = make_mesh()
+
+    def objective(a_z, c_z):
+        anchors = a._replace(z=a_z)
+        contrasts = anchors if same else c._replace(z=c_z)
+        return total(row_stats(anchors, contrasts, tau=TAU, want=want, impl="blockwise"), weights(n))
+
     with jax.set_mesh(mesh):
-        z = sharded((a.z, a.z if c is None else c.z), mesh)
-        f = lambda a_z, c_z: objective(a_z, None if same else c_z, TAU, a, c, want, "blockwise")
-        forward = jax.jit(lambda *z: jax.vjp(f, *z)).lower(*z).compile()
+        z = sharded((a.z, c.z), mesh)
+        forward = jax.jit(lambda *z: jax.vjp(objective, *z)).lower(*z).compile()
         _, pull = forward(*z)
         backward = jax.jit(lambda pull, g: pull(g)).lower(pull, jnp.float32(1)).compile()
     gathered = [name for name, size in collectives(forward.as_text()) if size >= n * dim]
     assert gathered == ["all-gather"] * (1 if same else 2)
-    assert all(size <= n for _, size in collectives(backward.as_text()))
+    assert max(size for _, size in collectives(backward.as_text())) <= n
 
 
 def test_ring_gathers_nothing():
     mesh = make_mesh()
     a = rows(64, dim=32)
     with jax.set_mesh(mesh):
-        f = jax.jit(jax.grad(lambda z: objective(z, None, TAU, a, None, L_OUT, "ring")))
-        moved = collectives(f.lower(sharded(a.z, mesh)).compile().as_text())
+        program = value_and_grads.lower(sharded(a, mesh), None, want=L_OUT, impl="ring").compile()
+    moved = collectives(program.as_text())
     assert max(size for _, size in moved) <= 64 * 32 // 8
     assert "collective-permute" in {name for name, _ in moved}
 
 
-def temporary_bytes(n, dtype):
-    def f(z):
+def temporary_bytes(n):
+    def loss(z):
         r = Rows(z, jnp.arange(n), jnp.arange(n) % 100)
         s = row_stats(r, r, tau=0.1, impl="blockwise")
         return jnp.mean(s.lse - s.pos_sum / s.pos_count)
 
-    lowered = jax.jit(jax.value_and_grad(f)).lower(jax.ShapeDtypeStruct((n, 128), dtype))
+    lowered = jax.jit(jax.value_and_grad(loss)).lower(jax.ShapeDtypeStruct((n, 128), jnp.float32))
     return lowered.compile().memory_analysis().temp_size_in_bytes
 
 
 def test_memory_grows_linearly(monkeypatch):
     monkeypatch.setitem(sweep.TILE, "cpu", 1024)
-    at_8k, at_16k, at_64k = (temporary_bytes(n, jnp.float32) for n in (8192, 16384, 65536))
+    at_8k, at_16k, at_64k = (temporary_bytes(n) for n in (8192, 16384, 65536))
     per_row = (at_16k - at_8k) / 8192
     assert at_64k <= at_16k + 1.05 * per_row * (65536 - 16384)
     assert at_16k <= 0.1 * 16384**2 * 4
 
 
 def test_contrasts_without_gradient_cost_none():
-    def flops(stop):
-        def f(a_z, c_z):
+    def products(stop):
+        def objective(a_z, c_z):
             c_z = jax.lax.stop_gradient(c_z) if stop else c_z
-            return objective(a_z, c_z, TAU, rows(64), rows(64, seed=1), L_OUT, "blockwise")
+            anchors, contrasts = rows(64)._replace(z=a_z), rows(64, seed=1)._replace(z=c_z)
+            return total(row_stats(anchors, contrasts, tau=TAU, impl="blockwise"), weights(64))
 
         z = jnp.ones((64, 5))
-        hlo = jax.jit(jax.grad(f, 0 if stop else (0, 1))).lower(z, z).compile().as_text()
-        return len(re.findall(r" dot\(|__onednn\$matmul|custom_call_target=\"__", hlo))
+        hlo = jax.jit(jax.grad(objective, 0 if stop else (0, 1))).lower(z, z).compile().as_text()
+        return len(re.findall(r" dot\(", hlo))
 
-    assert flops(stop=True) < flops(stop=False)
+    # Forward S; backward S and dA; and, where asked for, S and dC.
+    assert (products(stop=True), products(stop=False)) == (3, 5)

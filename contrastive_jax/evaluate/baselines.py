@@ -4,7 +4,7 @@
 
 The penalty is chosen on the last tenth of the training images in a seeded order, then the fit goes on with
 all of them. The optimiser stops after a fixed number of steps, each candidate starting from the one before:
-more steps cost minutes and move the accuracy by a few tenths of a point.
+on 10,000 images of Fashion-MNIST, three times as many steps change the accuracy by 0.1 points.
 """
 
 import warnings
@@ -13,9 +13,10 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
-PENALTIES = (0.1, 0.01, 0.001)  # strong to weak, so that each start is near
-STEPS, FINAL_STEPS = 30, 60
+PENALTIES = (0.1, 0.03, 0.01, 0.003)  # strong to weak, so that each start is near
+STEPS = 60
 
 
 def pixel_logistic_regression(
@@ -34,15 +35,16 @@ def pixel_logistic_regression(
     model = LogisticRegression(warm_start=True)
     scores = []
     for penalty in PENALTIES:
-        _fit(model, x[:kept], y[:kept], penalty, STEPS)
+        _fit(model, x[:kept], y[:kept], penalty)
         scores.append(model.score(x[kept:], y[kept:]))
-    _fit(model, x, y, PENALTIES[int(np.argmax(scores))], FINAL_STEPS)
+    _fit(model, x, y, PENALTIES[int(np.argmax(scores))])
     return 100 * float(model.score(_pixels(test, mean, std), test_labels))
 
 
-def _fit(model: LogisticRegression, x, y, penalty: float, steps: int) -> None:
-    model.set_params(C=1 / (penalty * len(x)), max_iter=steps)
-    with warnings.catch_warnings():
+def _fit(model: LogisticRegression, x, y, penalty: float) -> None:
+    model.set_params(C=1 / (penalty * len(x)), max_iter=STEPS)
+    # One thread: matrices this small lose more to threads that wait for each other than they gain.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of steps is ours, see above
         model.fit(x, y)
 

@@ -210,6 +210,7 @@ def _batches(rows: np.ndarray, epoch: int, protocol: Protocol) -> tuple[np.ndarr
 
 
 def peaks(rates: tuple[float, ...], protocol: Protocol) -> Float[Array, " rates"]:
+    """The rates that the schedule starts from, scaled by the protocol's rule."""
     return jnp.asarray([scaled_peak(r, protocol.lr_scaling, batch_size=protocol.batch_size) for r in rates])
 
 

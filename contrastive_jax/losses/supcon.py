@@ -93,11 +93,11 @@ def supcon_multilabel(
     The weight is the share of labels two samples have in common (Jaccard): 1 for equal sets, as `supcon`
     has it for single labels; 0 for disjoint ones. Other views of a sample always count 1. Dense only.
     """
-    has = (labels > 0).astype(jnp.float32)
+    has = (labels > 0).astype(jnp.result_type(jnp.float32, z))
     common = has @ has.T
     either = jnp.sum(has, axis=1)[:, None] + jnp.sum(has, axis=1)[None, :] - common
     overlap = jnp.where(either > 0, common / jnp.maximum(either, 1), 0)
-    own = jnp.eye(z.shape[0], dtype=jnp.float32)
+    own = jnp.eye(z.shape[0], dtype=has.dtype)
     return supcon_masked(z, jnp.maximum(overlap, own), tau=tau, impl=impl)
 
 

@@ -23,8 +23,8 @@ from jaxtyping import Array, Float, Int
 
 from contrastive_jax.similarity import class_sums
 from contrastive_jax.similarity.contract import Rows, RowStats, compute_dtype, lowest
-from contrastive_jax.similarity.layout import Layout, filled, vary
-from contrastive_jax.similarity.sweep import tile_size
+from contrastive_jax.similarity.layout import Layout
+from contrastive_jax.similarity.sweep import filled, tile_size, vary
 
 STREAMED = ("lse", "pos_lse", "neg_lse")
 LINEAR = ("pos_sum", "pos_count")
@@ -147,13 +147,12 @@ def _class_statistics(plan: Plan, want: set[str], x: Side, y: Side, scale: Array
     if not want:
         return {}
     matches = _matches(plan, x.ids, y.ids)
-    compute = {
-        "pos_sum": lambda: (
-            scale * class_sums.positive_dot(x.z.astype(plan.dtype), y.z.astype(plan.dtype), matches)
-        ),
-        "pos_count": lambda: class_sums.count(matches).astype(plan.dtype),
-    }
-    return {name: compute[name]() for name in want}
+    stats = {}
+    if "pos_count" in want:
+        stats["pos_count"] = class_sums.count(matches).astype(plan.dtype)
+    if "pos_sum" in want:
+        stats["pos_sum"] = scale * class_sums.positive_dot(x.z, y.z, matches, plan.dtype)
+    return stats
 
 
 def _gradient(plan: Plan, x: Side, y: Side, scale: Array) -> tuple[Array, Array]:
@@ -171,11 +170,8 @@ def _gradient(plan: Plan, x: Side, y: Side, scale: Array) -> tuple[Array, Array]
         dx = plan.layout.sweep(fold, dx, x, y, plan.tile)
     if "pos_sum" in plan.want and not plan.layout.travels:
         matches = _matches(plan, x.ids, y.ids)
-        v = y.z.astype(plan.dtype)
-        if x.g:
-            dx = class_sums.add_positive_sums(dx, x.g["pos_sum"], v, matches)
-        if y.g:
-            dx = class_sums.add_positive_sums(dx, None, v * y.g["pos_sum"][:, None], matches)
+        of_row, of_column = x.g.get("pos_sum"), y.g.get("pos_sum")
+        dx = class_sums.add_positive_sums(dx, y.z, matches, of_row, of_column)
     dx = dx * scale
     return dx.astype(x.z.dtype), jnp.sum(dx * x.z.astype(plan.dtype), axis=1)
 

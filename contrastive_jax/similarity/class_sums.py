@@ -4,24 +4,46 @@ The positives of row i are the columns of its group without those of its own ide
 is the sum of a group minus the sum of a (group, row) pair. Exact for any integer ids, repeated ones too.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from contrastive_jax.similarity.sweep import filled, in_blocks
+
+# A float32 sum of a large class, one addend at a time, would lose a digit per factor of ten. Each run is
+# added up in parts of this many, then part by part.
+PART = 256
+
+
+class Runs(NamedTuple):
+    """A numbering of columns by what they share, and two steps to add up those of one number.
+
+    After sorting, what belongs together is a run of places; its number is the place at which it starts, and
+    it owns as many places as it has members, so parts of a large run find room in its own places.
+    """
+
+    row: Int[Array, " n"]
+    """The run of each row."""
+    part: Int[Array, " k"]
+    """The place at which each column's part is added up."""
+    start: Int[Array, " place"]
+    """The run of each place."""
+
 
 class Matches(NamedTuple):
-    """Which columns are the positives of which rows, as segment numbers in [0, segments)."""
+    """Which columns are the positives of which rows."""
 
-    row_group: Int[Array, " n"]
-    row_pair: Int[Array, " n"]
-    row_grouped: Int[Array, " n"]  # 0: the row has no group, hence no positives
-    column_group: Int[Array, " k"]
-    column_pair: Int[Array, " k"]
-    column_known: Int[Array, " k"]  # 0: the column has no identity, hence is nobody's own
-    segments: int
+    group: Runs
+    """Runs of one group."""
+    own: Runs
+    """Runs of one group and one identity."""
+    row_grouped: Int[Array, " n"]
+    """0: the row has no group, hence no positives."""
+    column_known: Int[Array, " k"]
+    """0: the column has no identity, hence is nobody's own."""
 
 
 def match(
@@ -31,72 +53,92 @@ def match(
     column_row: Int[Array, " k"],
     index: Int[Array, " n"] | None = None,
 ) -> Matches:
-    """Matches rows with columns. `index`: the rows are these columns, which saves finding them."""
+    """Matches rows with columns. `index`: the rows are these columns, which saves sorting both."""
+    n = 0 if index is not None else group.shape[0]
     if index is None:
-        groups, pairs = _segments(jnp.concatenate([group, column_group]), jnp.concatenate([row, column_row]))
-        n = group.shape[0]
-        row_group, column_segment = groups[:n], groups[n:]
-        row_pair, column_pair = pairs[:n], pairs[n:]
+        index = jnp.arange(n)
+        column_group_and_rows = jnp.concatenate([group, column_group]), jnp.concatenate([row, column_row])
     else:
-        column_segment, column_pair = groups, pairs = _segments(column_group, column_row)
-        row_group, row_pair = groups[index], pairs[index]
+        column_group_and_rows = column_group, column_row
+    by_group, by_pair = _runs(*column_group_and_rows)
     return Matches(
-        row_group=row_group,
-        row_pair=row_pair,
+        group=Runs(by_group.row[index], by_group.part[n:], by_group.start),
+        own=Runs(by_pair.row[index], by_pair.part[n:], by_pair.start),
         row_grouped=(group != -1).astype(jnp.int32),
-        column_group=column_segment,
-        column_pair=column_pair,
         column_known=(column_row >= 0).astype(jnp.int32),
-        segments=groups.shape[0],
     )
 
 
 def count(matches: Matches) -> Int[Array, " n"]:
     """Number of positives of each row, in integers."""
-    ones = jnp.ones_like(matches.column_known)
-    of_group = jax.ops.segment_sum(ones, matches.column_group, matches.segments)[matches.row_group]
-    own = jax.ops.segment_sum(matches.column_known, matches.column_pair, matches.segments)[matches.row_pair]
+    of_group = _sum(jnp.ones_like(matches.column_known), matches.group)[matches.group.row]
+    own = _sum(matches.column_known, matches.own)[matches.own.row]
     return (of_group - own) * matches.row_grouped
 
 
-def positive_dot(x: Float[Array, "n dim"], v: Float[Array, "k dim"], matches: Matches) -> Float[Array, " n"]:
-    """`sum_d x_id sum_{j in P_i} v_jd`, without the [n, dim] array of sums."""
-    of_group = jnp.sum(x * _group_sums(v, matches)[matches.row_group], axis=1)
-    own = jnp.sum(x * _pair_sums(v, matches)[matches.row_pair], axis=1)
-    return (of_group - own) * matches.row_grouped
+def positive_dot(
+    x: Float[Array, "n dim"], v: Float[Array, "k dim"], matches: Matches, dtype: Any
+) -> Float[Array, " n"]:
+    """`x_i . sum_{j in P_i} v_j`."""
+
+    def features(start, size, dot):
+        sums = _positive_sums(_features(v, start, size).astype(dtype), matches)
+        return dot + jnp.sum(_features(x, start, size).astype(dtype) * sums, axis=1)
+
+    return in_blocks(x.shape[1], _width(matches), features, filled(x.shape[:1], 0, dtype, x))
 
 
 def add_positive_sums(
     to: Float[Array, "n dim"],
-    factor: Float[Array, " n"] | None,
     v: Float[Array, "k dim"],
     matches: Matches,
+    of_row: Float[Array, " n"] | None,
+    of_column: Float[Array, " k"] | None,
 ) -> Float[Array, "n dim"]:
-    """`to_i + factor_i sum_{j in P_i} v_j`; one segment array alive at a time."""
-    weight = matches.row_grouped.astype(to.dtype)
-    weight = (weight if factor is None else weight * factor)[:, None]
-    to = to + weight * _group_sums(v, matches)[matches.row_group]
-    to, v = lax.optimization_barrier((to, v))
-    return to - weight * _pair_sums(v, matches)[matches.row_pair]
+    """`to_i + sum_{j in P_i} (of_row_i + of_column_j) v_j`; None: 0."""
+
+    def features(start, size, to):
+        of_v = _features(v, start, size).astype(to.dtype)
+        here = _features(to, start, size)
+        if of_row is not None:
+            here = here + of_row[:, None] * _positive_sums(of_v, matches)
+        if of_column is not None:
+            here = here + _positive_sums(of_column[:, None] * of_v, matches)
+        return lax.dynamic_update_slice_in_dim(to, here, start, 1)
+
+    return in_blocks(v.shape[1], _width(matches), features, to)
 
 
-def _group_sums(v: Float[Array, "k dim"], matches: Matches) -> Float[Array, "segment dim"]:
-    return jax.ops.segment_sum(v, matches.column_group, matches.segments)
+def _positive_sums(v: Float[Array, "k f"], matches: Matches) -> Float[Array, "n f"]:
+    of_group = _sum(v, matches.group)[matches.group.row]
+    own = _sum(v * matches.column_known.astype(v.dtype)[:, None], matches.own)[matches.own.row]
+    return (of_group - own) * matches.row_grouped.astype(v.dtype)[:, None]
 
 
-def _pair_sums(v: Float[Array, "k dim"], matches: Matches) -> Float[Array, "segment dim"]:
-    known = v * matches.column_known.astype(v.dtype)[:, None]
-    return jax.ops.segment_sum(known, matches.column_pair, matches.segments)
+def _width(matches: Matches) -> int:
+    """How many features at a time: 2 MiB of float32 per array of sums, but whole memory sectors."""
+    return max(8, 2**19 // matches.group.start.shape[0])
 
 
-def _segments(group: Int[Array, " m"], row: Int[Array, " m"]) -> tuple[Int[Array, " m"], Int[Array, " m"]]:
-    """A number in [0, m) per group and one per (group, row) pair, by one sort: no hashing, no collisions."""
+def _features(a: Float[Array, "m dim"], start: Any, size: int) -> Float[Array, "m f"]:
+    return lax.dynamic_slice_in_dim(a, start, size, 1)
+
+
+def _sum(v: Array, runs: Runs) -> Array:
+    """The sum of each run, at its number."""
+    places = runs.start.shape[0]
+    return jax.ops.segment_sum(jax.ops.segment_sum(v, runs.part, places), runs.start, places)
+
+
+def _runs(group: Int[Array, " m"], row: Int[Array, " m"]) -> tuple[Runs, Runs]:
+    """Runs of equal group, and of equal (group, row), by one sort: no hashing, hence no collisions."""
     place = jnp.arange(group.shape[0], dtype=jnp.int32)
     group, row, origin = lax.sort((group, row, place), num_keys=2)
     new_group = jnp.concatenate([jnp.ones(1, bool), group[1:] != group[:-1]])
     new_pair = new_group | jnp.concatenate([jnp.ones(1, bool), row[1:] != row[:-1]])
-    return tuple(
-        # Each run is named by the sorted place at which it starts; then back to the original order.
-        jnp.zeros_like(place).at[origin].set(lax.cummax(jnp.where(new, place, 0)), unique_indices=True)
-        for new in (new_group, new_pair)
-    )
+
+    def unsorted(values):
+        return jnp.zeros_like(place).at[origin].set(values, unique_indices=True)
+
+    starts = [lax.cummax(jnp.where(new, place, 0)) for new in (new_group, new_pair)]
+    return tuple(Runs(unsorted(s), unsorted(s + (place - s) // PART), s) for s in starts)

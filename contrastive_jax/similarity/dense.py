@@ -45,7 +45,9 @@ def row_kl(
 def logits(scores: Scores) -> Float[Array, "n k"]:
     """`A C^T / tau` in float32 or wider, at the highest matrix-product precision."""
     dtype = compute_dtype(scores.anchors, scores.contrasts)
-    a, c = scores.anchors.astype(dtype), scores.contrasts.astype(dtype)
+    a = scores.anchors.astype(dtype)
+    # One conversion where both sides are one array: its gradient is then rounded once, as a whole.
+    c = a if scores.contrasts is scores.anchors else scores.contrasts.astype(dtype)
     return jnp.matmul(a, c.T, precision=lax.Precision.HIGHEST) / jnp.asarray(scores.tau, dtype)
 
 

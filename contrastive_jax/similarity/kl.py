@@ -20,8 +20,8 @@ from jaxtyping import Array, Float, Int
 
 from contrastive_jax.similarity.blockwise import hide, logits, matmul
 from contrastive_jax.similarity.contract import Scores, compute_dtype, lowest
-from contrastive_jax.similarity.layout import Layout, filled, vary
-from contrastive_jax.similarity.sweep import tile_size
+from contrastive_jax.similarity.layout import Layout
+from contrastive_jax.similarity.sweep import filled, tile_size, vary
 
 
 def row_kl(

@@ -81,17 +81,3 @@ def layout_for(axis: str | None, *, ring: bool, lengths: tuple[int, ...]) -> Lay
     if not auto or mesh.shape[DATA] == 1 or AxisType.Manual in mesh.axis_types:
         return Layout()
     return Layout(axis=DATA, wrap=True, travels=ring and all(n % mesh.shape[DATA] == 0 for n in lengths))
-
-
-def filled(shape: tuple[int, ...], value: float, dtype: Any, like: jax.Array) -> jax.Array:
-    """A constant that varies over the same mesh axes as `like`: a loop's carry inside `shard_map`."""
-    return vary(jnp.full(shape, value, dtype), like)
-
-
-def vary(value: jax.Array, like: jax.Array) -> jax.Array:
-    """`value`, varying over the mesh axes that `like` varies over; the gradient is summed over them.
-
-    The type changes by standing beside `like` in a `where` that XLA removes: unlike `lax.pcast` it needs no
-    axis names, and so works with `check_vma` on, off, and outside `shard_map`.
-    """
-    return jnp.where(jnp.isnan(like.ravel()[0]), value, value)

@@ -29,19 +29,23 @@ def sweep(fold: Fold, carry: Tree, x: Tree, y: Tree, tile: int) -> Tree:
       y: pytree of arrays [k, ...].
       tile: the most rows, and columns, at a time.
     """
-    n = _length(x)
-    size = block_size(n, tile)
-    if size == n:
-        return _over_columns(fold, carry, x, y, tile)
 
-    def one_block(i, out):
-        # The last block starts early enough to be whole; the rows it shares with the one before come out
-        # the same, because every block reads the carry that came in.
-        start = jnp.minimum(i * size, n - size)
-        result = _over_columns(fold, _slice(carry, start, size), _slice(x, start, size), y, tile)
-        return jax.tree.map(lambda o, r: lax.dynamic_update_slice_in_dim(o, r, start, 0), out, result)
+    def rows(start, size, carry):
+        block = _over_columns(fold, _slice(carry, start, size), _slice(x, start, size), y, tile)
+        return jax.tree.map(lambda c, b: lax.dynamic_update_slice_in_dim(c, b, start, 0), carry, block)
 
-    return lax.fori_loop(0, -(-n // size), one_block, carry)
+    return in_blocks(_length(x), tile, rows, carry)
+
+
+def in_blocks(length: int, target: int, body: Callable[[Any, int, Tree], Tree], carry: Tree) -> Tree:
+    """Folds `body(start, size, carry)` over [0, length) in blocks of about `target`, in place."""
+    size = block_size(length, target)
+    blocks, rest = divmod(length, size)
+    if blocks == 1:
+        carry = body(0, size, carry)
+    else:
+        carry = lax.fori_loop(0, blocks, lambda i, c: body(i * size, size, c), carry)
+    return body(length - rest, rest, carry) if rest else carry
 
 
 def tile_size() -> int:
@@ -57,14 +61,22 @@ def block_size(n: int, target: int) -> int:
     return next(divisors, target)
 
 
+def filled(shape: tuple[int, ...], value: float, dtype: Any, like: jax.Array) -> jax.Array:
+    """A constant that varies over the same mesh axes as `like`: a loop's carry inside `shard_map`."""
+    return vary(jnp.full(shape, value, dtype), like)
+
+
+def vary(value: jax.Array, like: jax.Array) -> jax.Array:
+    """`value`, varying over the mesh axes that `like` varies over; the gradient is summed over them.
+
+    The type changes by standing beside `like` in a `where` that XLA removes: unlike `lax.pcast` it needs no
+    axis names, and so works with `check_vma` on, off, and outside `shard_map`.
+    """
+    return jnp.where(jnp.isnan(like.ravel()[0]), value, value)
+
+
 def _over_columns(fold: Fold, carry: Tree, x: Tree, y: Tree, tile: int) -> Tree:
-    k = _length(y)
-    size = block_size(k, tile)
-    if size == k:
-        return fold(carry, x, y)
-    blocks, rest = divmod(k, size)
-    carry = lax.fori_loop(0, blocks, lambda j, c: fold(c, x, _slice(y, j * size, size)), carry)
-    return fold(carry, x, _slice(y, k - rest, rest)) if rest else carry
+    return in_blocks(_length(y), tile, lambda start, size, c: fold(c, x, _slice(y, start, size)), carry)
 
 
 def _length(tree: Tree) -> int:

@@ -11,14 +11,20 @@ from contrastive_jax.losses import information
 
 def bounds(case: MetricCase):
     case.expect(params="momentum", arrays="in_(scores|log_baseline) out_.*")
-    scores, answers = jnp.asarray(case.array("in_scores")), {}
-    for name in case.named("out_"):
-        bound = _bound(case, re.sub("_(grad|bufupdate)$", "", name))
-        if name.endswith("_grad"):
-            answers[f"out_{name}"] = jax.grad(lambda f, bound=bound: bound(f)[0])(scores)
-        else:
-            answers[f"out_{name}"] = bound(scores)[int(name.endswith("_bufupdate"))]
-    return answers
+    names = case.named("out_")
+    known = {name: _bound(case, re.sub("_(grad|bufupdate)$", "", name)) for name in names}
+
+    @jax.jit
+    def answer(scores):
+        return {f"out_{name}": _part(bound, name, scores) for name, bound in known.items()}
+
+    return answer(jnp.asarray(case.array("in_scores")))
+
+
+def _part(bound, name: str, scores):
+    if name.endswith("_grad"):
+        return jax.grad(lambda f: bound(f)[0])(scores)
+    return bound(scores)[int(name.endswith("_bufupdate"))]
 
 
 def _bound(case: MetricCase, name: str):

@@ -1,5 +1,6 @@
 """Group `tfopt`: optimizers step by step on given gradients, and TensorFlow's learning-rate schedules."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -74,12 +75,15 @@ def _trajectory(case: MetricCase, optimizer):
     if set(params) != set(gradients):
         raise NotCovered("parameters and gradients have different names")
     transform = optimizer.transform(lambda count: lr[count])
-    state, path = transform.init(params), {name: [] for name in params}
+
+    @jax.jit
+    def update(params, state, gradient):
+        updates, state = transform.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state
+
+    state, path = jax.jit(transform.init)(params), {name: [] for name in params}
     for step in range(len(lr)):
-        updates, state = transform.update(
-            {name: jnp.asarray(g[step]) for name, g in gradients.items()}, state, params
-        )
-        params = optax.apply_updates(params, updates)
+        params, state = update(params, state, {name: jnp.asarray(g[step]) for name, g in gradients.items()})
         for name, p in params.items():
             path[name].append(p)
     return {f"out_p_{name}": np.stack(values) for name, values in path.items()}

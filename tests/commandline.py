@@ -1,0 +1,73 @@
+"""Starts the project's commands as a user would, from tests."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+ROOT = pathlib.Path(__file__).parent.parent
+TINY = (
+    "--config=configs/selfcon_s.py:digits,resnet8",
+    "--config.network.width=4",
+    "--config.network.subnetworks=('block1',)",
+    "--config.batch_size=128",
+    "--config.epochs=1.0",  # 11 steps
+    "--config.log.every_steps=1",
+    "--config.checkpoint.every_epochs=0.28",  # every third step
+)
+
+
+def start(module: str, *args: str, devices: int = 1) -> subprocess.Popen:
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", f"contrastive_jax.{module}", *args]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def run(module: str, *args: str, devices: int = 1, status: int = 0) -> str:
+    """Output of a command that must end with `status`."""
+    process = start(module, *args, devices=devices)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == status, output
+    return output
+
+
+def error(module: str, *args: str, **options) -> str:
+    """The one sentence with which a command refuses its input; there must be no traceback."""
+    output = run(module, *args, status=2, **options)
+    assert "Traceback" not in output, output
+    lines = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, output
+    return lines[0]
+
+
+def lines(workdir: pathlib.Path) -> list[dict]:
+    file = workdir / "metrics.jsonl"
+    if not file.exists():
+        return []
+    return [json.loads(text) for text in file.read_text().split("\n")[:-1]]
+
+
+def kill_after(process: subprocess.Popen, workdir: pathlib.Path, step: int) -> None:
+    """SIGKILL as soon as the step is logged; fails where the process ends before."""
+    while not any(line["step"] >= step for line in lines(workdir)):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+
+
+def final_state(workdir: pathlib.Path) -> dict[str, np.ndarray]:
+    """All leaves of the newest checkpoint by path."""
+    manager = ocp.CheckpointManager(workdir.resolve() / "checkpoints")
+    found = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore())
+    manager.close()
+    leaves = jax.tree_util.tree_leaves_with_path(found)
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
