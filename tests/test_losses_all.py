@@ -15,21 +15,42 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 SPECS = loss_table.SPECS + loss_table_papers.SPECS
+# One loss per kind of arithmetic always; all of them in the long run.
+ALWAYS = {"supcon", "supcon_bank", "selfcon_m", "decoupled_nt_xent", "icl", "soft_vcl", "sd_simclr", "moco"}
 TAU = 0.3
 FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 every_loss = pytest.mark.parametrize("spec", SPECS, ids=[s.name for s in SPECS])
+some_losses = pytest.mark.parametrize(
+    "spec", [pytest.param(s, id=s.name, marks=[] if s.name in ALWAYS else [pytest.mark.slow]) for s in SPECS]
+)
 
 
 @every_loss
 def test_oracle(spec, x64):
-    """Streamed and compiled, values equal the loops; so do eager dense ones. The gradient is their slope."""
+    """Compiled dense values equal the loops; the gradient is their slope."""
+    check_oracle(spec, "dense")
+
+
+@some_losses
+def test_streamed(spec, x64):
+    """So do streamed ones, where the loss takes an implementation."""
+    check_oracle(spec, "blockwise")
+
+
+@some_losses
+def test_eager(spec, x64):
+    """And uncompiled ones."""
+    arrays = spec.make()
+    eager = spec.ours(jax.tree.map(jnp.asarray, arrays), TAU, "dense")
+    np.testing.assert_allclose(eager, spec.oracle(arrays, arrays, TAU), rtol=1e-9, atol=1e-11)
+
+
+def check_oracle(spec, impl):
     arrays = spec.make()
     oracle = spec.oracle(arrays, arrays, TAU)
     weights = np.random.default_rng(9).normal(size=oracle.shape)
-    value, gradient = compiled(spec, "blockwise")(arrays, TAU, weights)
+    value, gradient = compiled(spec, impl)(arrays, TAU, weights)
     np.testing.assert_allclose(value, oracle, rtol=1e-9, atol=1e-11)
-    eager = spec.ours(jax.tree.map(jnp.asarray, arrays), TAU, "dense")
-    np.testing.assert_allclose(eager, oracle, rtol=1e-9, atol=1e-11)
     assert slope(spec, arrays, weights) == pytest.approx(
         directional(spec, arrays, gradient), rel=1e-5, abs=1e-7
     )
@@ -62,7 +83,7 @@ def test_degenerate(spec, dtype):
     run = compiled(spec, "auto")
     weights = np.ones_like(spec.oracle(spec.make(), spec.make(), TAU), np.float32)
     for name, arrays, tau in degenerate(spec):
-        arrays = {n: a if is_integer(a) else jnp.asarray(a, dtype) for n, a in arrays.items()}
+        arrays = {n: a if is_integer(a) else a.astype(dtype) for n, a in arrays.items()}
         value, gradient = run(arrays, tau, weights)
         assert value.dtype == jnp.float32, f"{name}: computed in {value.dtype}"
         assert np.isfinite(value).all(), f"{name}: value {value}"

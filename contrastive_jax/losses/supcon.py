@@ -7,7 +7,7 @@ SupCon-S (SelfCon's name) is `supcon` with one view and `reduce.mean_drop`.
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float, Int, Shaped
 
 from contrastive_jax.losses.infonce import Scalar, append, copies_as_rows, l_in, l_out, read
 from contrastive_jax.similarity import PairMask, Rows, row_stats
@@ -53,7 +53,7 @@ def supcon_in_one(
 
 def supcon_masked(
     z: Float[Array, "sample view dim"],
-    positive: Num[Array, "sample sample"],
+    positive: Shaped[Array, "sample sample"],
     *,
     tau: Scalar,
     impl: str = "auto",
@@ -69,7 +69,7 @@ def supcon_masked(
 
 def supcon_masked_one(
     z: Float[Array, "sample view dim"],
-    positive: Num[Array, "sample sample"],
+    positive: Shaped[Array, "sample sample"],
     *,
     tau: Scalar,
     impl: str = "auto",
@@ -83,7 +83,7 @@ def supcon_masked_one(
 
 def supcon_multilabel(
     z: Float[Array, "sample view dim"],
-    labels: Num[Array, "sample label"],
+    labels: Shaped[Array, "sample label"],
     *,
     tau: Scalar,
     impl: str = "auto",

@@ -1,0 +1,115 @@
+"""Losses that must coincide, vanish or bound one another."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles as o
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from contrastive_jax.losses import distill, generalized, moco, mutual, reduce, sdssl, selfcon, sliced, supcon
+
+TAU = 0.2
+LABEL = jnp.array([0, 0, 1, 1, 1, 2])
+
+
+@pytest.fixture
+def z(x64):
+    return jnp.asarray(o.unit(np.random.default_rng(0).normal(size=(6, 2, 3, 5))))
+
+
+def equal(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_selfcon_with_one_exit_is_supcon(z):
+    one = z[:, :, :1]
+    views = one[:, :, 0]
+    equal(selfcon.selfcon_s(views[:, :1], LABEL, tau=TAU), supcon.supcon(views[:, :1], LABEL, tau=TAU))
+    equal(selfcon.selfcon_m_joint(one, LABEL, tau=TAU)[:, :, 0], supcon.supcon(views, LABEL, tau=TAU))
+
+
+def test_selfcon_without_weight_is_its_backbone(z):
+    last = z[:, :, -1]
+    equal(selfcon.selfcon_m(z, LABEL, tau=TAU, alpha=0.0), supcon.supcon(last, LABEL, tau=TAU))
+    equal(selfcon.selfcon_mu(z, tau=TAU, alpha=0.0), generalized.nt_xent(last, tau=TAU))
+
+
+def test_mcl_with_one_network_is_vcl(z):
+    v = z[:, 0, 0]
+    alone = mutual.vcl([v], LABEL, tau=TAU)
+    equal(alone, supcon.supcon(v[:, None], LABEL, tau=TAU)[:, 0])
+    # Two equal networks: each sees in the other what it sees in itself, and has nothing to learn softly.
+    equal(mutual.icl([v, v], LABEL, tau=TAU), 2 * alone)
+    for soft in (mutual.soft_vcl, mutual.soft_icl, mutual.soft_vcl_paper, mutual.soft_icl_paper):
+        equal(soft([v, v], tau=TAU), jnp.zeros(6))
+
+
+def test_decoupled_paper_form_with_lambda_tau_is_nt_xent(z):
+    views = z[:, :, 0]
+    decoupled = generalized.decoupled_nt_xent_paper(views, tau=TAU).weighted(TAU)
+    equal(decoupled, TAU * jnp.mean(generalized.nt_xent(views, tau=TAU), axis=1))
+
+
+def test_swd_of_a_set_with_itself_is_zero(z):
+    x, w = z[:, 0, 0], sliced.directions(jax.random.key(0), 5)
+    equal(sliced.sliced_wasserstein(x, x, w), jnp.zeros(5))
+    equal(sliced.sliced_wasserstein(x, x[::-1], w), jnp.zeros(5))
+    assert (sliced.sliced_wasserstein(x, -x, w) > 0).all()
+
+
+def test_moco_v3_is_the_layer_loss_of_one_layer(z):
+    q, k = z[:, 0, 0], z[:, 1, 0]
+    equal(moco.moco_v3(q, k, tau=TAU), sdssl.layers_contrastive(q[:, None], k, tau=TAU)[:, 0])
+
+
+def test_moco_with_every_other_key_queued_is_moco_v3(z):
+    q, k = z[:1, 0, 0], z[:, 1, 0]
+    many = jnp.concatenate([q, z[1:, 0, 0]])
+    equal(moco.moco(q, k[:1], k[1:], tau=TAU), moco.moco_v3(many, k, tau=TAU)[:1])
+
+
+def test_sd_simclr_without_weight_is_nt_xent(z):
+    equal(sdssl.sd_simclr(z, tau=TAU, alpha=0.0), generalized.nt_xent(z[:, :, -1], tau=TAU))
+
+
+def test_self_distillation_forms_differ_by_the_teachers_entropy(z):
+    teacher, student = 3 * z[:, 0, 0], 3 * z[:, 1, 0]
+    entropy = distill.soft_cross_entropy(teacher, teacher, soft=2.0)
+    kl = distill.posterior_kl(teacher, student, soft=2.0)
+    equal(distill.soft_cross_entropy(teacher, student, soft=2.0), kl + entropy)
+    equal(distill.posterior_kl(teacher, teacher, soft=2.0), jnp.zeros(6))
+
+
+def test_one_stage_adds_weighted_terms_of_every_sub_network():
+    ones = jnp.ones(3)
+    equal(distill.one_stage(ones, [[2 * ones, 3 * ones]] * 2, weights=(0.5, 10.0)), 63 * ones)
+    equal(distill.feature_form(ones, 2 * ones, beta=0.8), 2.6 * ones)
+    equal(distill.logit_form(ones, 3 * ones, beta=0.25), 2.5 * ones)
+    equal(distill.norm_scaled(ones, jnp.full((3, 4), 2.0)), 4 * ones)
+
+
+def test_sd_byol_first_step_takes_all_layers():
+    layers, predictions = jnp.arange(6.0).reshape(2, 3), jnp.ones((2, 3))
+    equal(sdssl.sd_byol_first_step(layers, predictions), jnp.array([1.0, 4.0]) + 3)
+    equal(sdssl.sd_teacher(layers, predictions, alpha=0.5, beta=2.0), jnp.array([2.25, 6.75]) + 6)
+
+
+def test_means_of_anchors_are_global_ones():
+    """Sharded, with anchors dropping out unevenly: a mean of local means would differ."""
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    place = NamedSharding(mesh, PartitionSpec("data"))
+    label = np.array([0] * 5 + list(range(1, 12)))
+    loss = np.where(label[:, None] == 0, [[1.0, 3.0]], 0.0).astype(np.float32)
+    label_there, loss_there = jax.device_put(label, place), jax.device_put(loss, place)
+    has = jax.jit(reduce.has_positive)(label_there)
+    np.testing.assert_array_equal(has, label == 0)
+    assert float(jax.jit(reduce.mean_drop)(loss_there, has)) == pytest.approx(2.0)
+    assert float(jax.jit(reduce.mean_keep)(loss_there)) == pytest.approx(2.0 * 5 / 16)
+    assert float(jax.jit(reduce.share_with_positives)(label_there)) == pytest.approx(5 / 16)
+    assert reduce.has_positive(label_there, copies=2).all()
+
+
+def test_mean_drop_without_any_anchor_is_zero():
+    value, gradient = jax.value_and_grad(reduce.mean_drop)(jnp.ones(4), jnp.zeros(4, bool))
+    assert value == 0 and not gradient.any()
