@@ -23,17 +23,20 @@ TINY = (
 )
 
 
-def start(module: str, *args: str, devices: int = 1) -> subprocess.Popen:
+def start(module: str, *args: str, devices: int = 1, optimized: bool = False) -> subprocess.Popen:
+    """`optimized`: compiled as for a user, for runs whose steps cost more than their compilation."""
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "PYTHONPATH": str(ROOT)}
+    if optimized:
+        environment.pop("XLA_FLAGS", None)
     command = [sys.executable, "-m", f"contrastive_jax.{module}", *args]
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
 
 
-def run(module: str, *args: str, devices: int = 1, status: int = 0) -> str:
+def run(module: str, *args: str, status: int = 0, **options) -> str:
     """Output of a command that must end with `status`."""
-    process = start(module, *args, devices=devices)
+    process = start(module, *args, **options)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == status, output
     return output
@@ -65,9 +68,11 @@ def kill_after(process: subprocess.Popen, workdir: pathlib.Path, step: int) -> N
 
 
 def final_state(workdir: pathlib.Path) -> dict[str, np.ndarray]:
-    """All leaves of the newest checkpoint by path."""
-    manager = ocp.CheckpointManager(workdir.resolve() / "checkpoints")
-    found = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore())
-    manager.close()
-    leaves = jax.tree_util.tree_leaves_with_path(found)
+    """All leaves of the newest checkpoint by path, whatever devices it was written on."""
+    steps = [int(folder.name) for folder in (workdir / "checkpoints").iterdir()]
+    folder = (workdir / "checkpoints" / str(max(steps)) / "default").resolve()
+    reader = ocp.PyTreeCheckpointer()
+    structure = reader.metadata(folder).item_metadata.tree
+    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), structure)
+    leaves = jax.tree_util.tree_leaves_with_path(reader.restore(folder, restore_args=as_numpy))
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}

@@ -72,19 +72,8 @@ def test_config_field(section, field, value, words):
     config = pretraining("supcon", "digits,resnet8").to_dict()
     config[section][field] = value
     with pytest.raises(InputError, match=words):
-        parts = assemble(config)
-        parts.learning_rate_schedule(10)
-        check_network(parts)
-
-
-def check_network(parts):
-    """Names inside the network are only known when it is built."""
-    import jax
-    import jax.numpy as jnp
-
-    method = parts.method(10)
-    jax.eval_shape(method.init, jax.random.key(0), jnp.zeros((2, method.views, 8, 8, 1)))
+        assemble(config).learning_rate_schedule(10)
 
 
 def test_tiny_experiment_itself_is_valid():
-    check_network(experiment("supcon"))
+    assert experiment("supcon").run.batch_size == 16

@@ -18,67 +18,101 @@ def z(x64):
     return jnp.asarray(o.unit(np.random.default_rng(0).normal(size=(6, 2, 3, 5))))
 
 
-def equal(a, b):
-    np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+def same(pairs, z):
+    """Both sides of every pair are equal; one compilation for all."""
+    fast = {"xla_backend_optimization_level": 0}
+    for ours, expected in jax.jit(pairs, compiler_options=fast)(z):
+        np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_selfcon_with_one_exit_is_supcon(z):
-    one = z[:, :, :1]
-    views = one[:, :, 0]
-    equal(selfcon.selfcon_s(views[:, :1], LABEL, tau=TAU), supcon.supcon(views[:, :1], LABEL, tau=TAU))
-    equal(selfcon.selfcon_m_joint(one, LABEL, tau=TAU)[:, :, 0], supcon.supcon(views, LABEL, tau=TAU))
+    def pairs(z):
+        one, first = z[:, :, :1], z[:, :1, 0]
+        yield selfcon.selfcon_s(first, LABEL, tau=TAU), supcon.supcon(first, LABEL, tau=TAU)
+        joint = selfcon.selfcon_m_joint(one, LABEL, tau=TAU)[:, :, 0]
+        yield joint, supcon.supcon(one[:, :, 0], LABEL, tau=TAU)
+
+    same(lambda z: list(pairs(z)), z)
 
 
 def test_selfcon_without_weight_is_its_backbone(z):
-    last = z[:, :, -1]
-    equal(selfcon.selfcon_m(z, LABEL, tau=TAU, alpha=0.0), supcon.supcon(last, LABEL, tau=TAU))
-    equal(selfcon.selfcon_mu(z, tau=TAU, alpha=0.0), generalized.nt_xent(last, tau=TAU))
+    def pairs(z):
+        m, mu = selfcon.selfcon_m(z, LABEL, tau=TAU, alpha=0.0), selfcon.selfcon_mu(z, tau=TAU, alpha=0.0)
+        return [
+            (m, supcon.supcon(z[:, :, -1], LABEL, tau=TAU)),
+            (mu, generalized.nt_xent(z[:, :, -1], tau=TAU)),
+        ]
+
+    same(pairs, z)
 
 
 def test_mcl_with_one_network_is_vcl(z):
-    v = z[:, 0, 0]
-    alone = mutual.vcl([v], LABEL, tau=TAU)
-    equal(alone, supcon.supcon(v[:, None], LABEL, tau=TAU)[:, 0])
-    # Two equal networks: each sees in the other what it sees in itself, and has nothing to learn softly.
-    equal(mutual.icl([v, v], LABEL, tau=TAU), 2 * alone)
-    for soft in (mutual.soft_vcl, mutual.soft_icl, mutual.soft_vcl_paper, mutual.soft_icl_paper):
-        equal(soft([v, v], tau=TAU), jnp.zeros(6))
+    def pairs(z):
+        v = z[:, 0, 0]
+        alone = mutual.vcl([v], LABEL, tau=TAU)
+        yield alone, supcon.supcon(v[:, None], LABEL, tau=TAU)[:, 0]
+        # Two equal networks: each sees in the other what it sees in itself, and has nothing to learn softly.
+        yield mutual.icl([v, v], LABEL, tau=TAU), 2 * alone
+        for soft in (mutual.soft_vcl, mutual.soft_icl, mutual.soft_vcl_paper, mutual.soft_icl_paper):
+            yield soft([v, v], tau=TAU), jnp.zeros(6)
+
+    same(lambda z: list(pairs(z)), z)
 
 
 def test_decoupled_paper_form_with_lambda_tau_is_nt_xent(z):
-    views = z[:, :, 0]
-    decoupled = generalized.decoupled_nt_xent_paper(views, tau=TAU).weighted(TAU)
-    equal(decoupled, TAU * jnp.mean(generalized.nt_xent(views, tau=TAU), axis=1))
+    def pairs(z):
+        decoupled = generalized.decoupled_nt_xent_paper(z[:, :, 0], tau=TAU).weighted(TAU)
+        return [(decoupled, TAU * jnp.mean(generalized.nt_xent(z[:, :, 0], tau=TAU), axis=1))]
+
+    same(pairs, z)
 
 
 def test_swd_of_a_set_with_itself_is_zero(z):
-    x, w = z[:, 0, 0], sliced.directions(jax.random.key(0), 5)
-    equal(sliced.sliced_wasserstein(x, x, w), jnp.zeros(5))
-    equal(sliced.sliced_wasserstein(x, x[::-1], w), jnp.zeros(5))
-    assert (sliced.sliced_wasserstein(x, -x, w) > 0).all()
+    def pairs(z):
+        x, w = z[:, 0, 0], sliced.directions(jax.random.key(0), 5)
+        turned = [(sliced.sliced_wasserstein(x, y, w), jnp.zeros(5)) for y in (x, x[::-1])]
+        return [*turned, (jnp.min(sliced.sliced_wasserstein(x, -x, w)) > 0, True)]
+
+    same(pairs, z)
 
 
 def test_moco_v3_is_the_layer_loss_of_one_layer(z):
-    q, k = z[:, 0, 0], z[:, 1, 0]
-    equal(moco.moco_v3(q, k, tau=TAU), sdssl.layers_contrastive(q[:, None], k, tau=TAU)[:, 0])
+    def pairs(z):
+        q, k = z[:, 0, 0], z[:, 1, 0]
+        one = sdssl.layers_contrastive(q[:, None], k, tau=TAU)[:, 0]
+        return [(moco.moco_v3(q, k, tau=TAU), one)]
+
+    same(pairs, z)
 
 
 def test_moco_with_every_other_key_queued_is_moco_v3(z):
-    q, k = z[:1, 0, 0], z[:, 1, 0]
-    many = jnp.concatenate([q, z[1:, 0, 0]])
-    equal(moco.moco(q, k[:1], k[1:], tau=TAU), moco.moco_v3(many, k, tau=TAU)[:1])
+    def pairs(z):
+        q, k = z[:, 0, 0], z[:, 1, 0]
+        return [(moco.moco(q[:1], k[:1], k[1:], tau=TAU), moco.moco_v3(q, k, tau=TAU)[:1])]
+
+    same(pairs, z)
 
 
 def test_sd_simclr_without_weight_is_nt_xent(z):
-    equal(sdssl.sd_simclr(z, tau=TAU, alpha=0.0), generalized.nt_xent(z[:, :, -1], tau=TAU))
+    def pairs(z):
+        return [(sdssl.sd_simclr(z, tau=TAU, alpha=0.0), generalized.nt_xent(z[:, :, -1], tau=TAU))]
+
+    same(pairs, z)
 
 
 def test_self_distillation_forms_differ_by_the_teachers_entropy(z):
-    teacher, student = 3 * z[:, 0, 0], 3 * z[:, 1, 0]
-    entropy = distill.soft_cross_entropy(teacher, teacher, soft=2.0)
-    kl = distill.posterior_kl(teacher, student, soft=2.0)
-    equal(distill.soft_cross_entropy(teacher, student, soft=2.0), kl + entropy)
-    equal(distill.posterior_kl(teacher, teacher, soft=2.0), jnp.zeros(6))
+    def pairs(z):
+        teacher, student = 3 * z[:, 0, 0], 3 * z[:, 1, 0]
+        entropy = distill.soft_cross_entropy(teacher, teacher, soft=2.0)
+        kl = distill.posterior_kl(teacher, student, soft=2.0)
+        yield distill.soft_cross_entropy(teacher, student, soft=2.0), kl + entropy
+        yield distill.posterior_kl(teacher, teacher, soft=2.0), jnp.zeros(6)
+
+    same(lambda z: list(pairs(z)), z)
+
+
+def equal(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 def test_one_stage_adds_weighted_terms_of_every_sub_network():

@@ -33,9 +33,18 @@ class ResNet(nn.Module):
     """`fc`: pool and one linear layer. `small`: the remaining blocks at half depth. `same`: at full depth."""
     dtype: Any = jnp.float32
 
+    def __post_init__(self):
+        check_choice("depth", str(self.depth), map(str, LAYOUTS))
+        check_choice("stem", self.stem, STEMS)
+        check_choice("subnetwork", self.subnetwork, SUBNETWORKS)
+        inner = [f"block{i}" for i in range(1, len(LAYOUTS[self.depth][1]))]
+        for name in self.subnetworks:
+            check_choice("subnetworks", name, inner)
+        super().__post_init__()
+
     @nn.compact
     def __call__(self, images: Maps, train: bool) -> Outputs:
-        block, depths = self._layout()
+        block, depths = LAYOUTS[self.depth]
         x = STEMS[self.stem](self.width, self.dtype, name="stem")(images.astype(self.dtype), train)
         blocks, exits = {}, {}
         for i, count in enumerate(depths):
@@ -46,15 +55,6 @@ class ResNet(nn.Module):
             exits[name] = tail(name=f"sub_{name}")(blocks[name], train)
         exits[FINAL] = pool(x)
         return Outputs(blocks, exits)
-
-    def _layout(self) -> "tuple[type[nn.Module], tuple[int, ...]]":
-        check_choice("depth", str(self.depth), map(str, LAYOUTS))
-        check_choice("stem", self.stem, STEMS)
-        check_choice("subnetwork", self.subnetwork, SUBNETWORKS)
-        block, depths = LAYOUTS[self.depth]
-        for name in self.subnetworks:
-            check_choice("subnetworks", name, [f"block{i}" for i in range(1, len(depths))])
-        return block, depths
 
 
 def check_choice(field: str, value: str, valid) -> None:

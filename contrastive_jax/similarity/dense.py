@@ -3,6 +3,7 @@
 Every other implementation equals this one in value and gradient. Global view only: `engine` gathers.
 """
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
@@ -17,15 +18,15 @@ def row_stats(
     mask = mask or PairMask()
     s = logits(Scores(anchors.z, contrasts.z, tau))
     valid = distinct(anchors.row, contrasts.row) if mask.valid is None else mask.valid
-    positive = same_group(anchors.group, contrasts.group) if mask.positive is None else mask.positive
-    weight = jnp.where(valid, positive, 0).astype(s.dtype)
-    one = jnp.ones_like(weight)
+    weight = same_group(anchors.group, contrasts.group) if mask.positive is None else mask.positive
+    positive, negative = valid & (weight > 0), valid & (weight == 0)
+    weight = positive if weight.dtype == bool else jnp.where(positive, weight, 0)
     compute = {
-        "lse": lambda: masked_lse(s, jnp.where(valid, one, 0)),
+        "lse": lambda: masked_lse(s, valid),
         "pos_sum": lambda: jnp.sum(weight * s, axis=1),
         "pos_lse": lambda: masked_lse(s, weight),
-        "neg_lse": lambda: masked_lse(s, jnp.where(valid & (weight == 0), one, 0)),
-        "pos_count": lambda: jnp.sum(weight, axis=1),
+        "neg_lse": lambda: masked_lse(s, negative),
+        "pos_count": lambda: jnp.sum(weight, axis=1, dtype=s.dtype),
     }
     return RowStats(**{name: compute[name]() for name in want})
 
@@ -35,11 +36,10 @@ def row_kl(
 ) -> Float[Array, " n"]:
     """`KL(softmax(a_i) || softmax(b_i))` of two logit matrices a (teacher) and b (student), per row."""
     a, b = logits(teacher), logits(student)
-    valid = jnp.where(distinct(anchor_row, contrast_row), jnp.ones_like(a), 0)
-    log_p = a - masked_lse(a, valid)[:, None]
-    log_q = b - masked_lse(b, valid)[:, None]
-    p = jnp.where(valid > 0, jnp.exp(jnp.where(valid > 0, log_p, 0)), 0)
-    return jnp.sum(p * jnp.where(valid > 0, log_p - log_q, 0), axis=1)
+    valid = distinct(anchor_row, contrast_row)
+    log_p = jnp.where(valid, a - masked_lse(a, valid)[:, None], 0)
+    log_q = jnp.where(valid, b - masked_lse(b, valid)[:, None], 0)
+    return jnp.sum(jnp.where(valid, jnp.exp(log_p), 0) * (log_p - log_q), axis=1)
 
 
 def logits(scores: Scores) -> Float[Array, "n k"]:
@@ -61,12 +61,12 @@ def same_group(anchor_group: Int[Array, " n"], contrast_group: Int[Array, " k"])
     return (anchor_group[:, None] == contrast_group[None, :]) & (contrast_group != -1)[None, :]
 
 
-def masked_lse(s: Float[Array, "n k"], weight: Float[Array, "n k"]) -> Float[Array, " n"]:
+def masked_lse(
+    s: Float[Array, "n k"], weight: Bool[Array, "n k"] | Float[Array, "n k"]
+) -> Float[Array, " n"]:
     """`log sum_j w_ij exp(s_ij)`; the dtype's lowest, with gradient 0, in a row without weight."""
     kept = weight > 0
-    # The shift drops out of value and gradient; 0 where a row is empty, so that no exponent overflows.
-    shift = lax.stop_gradient(jnp.max(jnp.where(kept, s, lowest(s.dtype)), axis=1, keepdims=True))
-    exponent = jnp.where(kept, s - shift, 0)
-    total = jnp.sum(jnp.where(kept, weight * jnp.exp(exponent), 0), axis=1)
-    empty = total == 0
-    return jnp.where(empty, lowest(s.dtype), shift[:, 0] + jnp.log(jnp.where(empty, 1, total)))
+    if weight.dtype != bool:
+        s = s + jnp.log(jnp.where(kept, weight, 1)).astype(s.dtype)
+    # Finite where infinity would do: a row of nothing but the lowest has neither inf - inf nor 0 * inf.
+    return jax.nn.logsumexp(jnp.where(kept, s, lowest(s.dtype)), axis=1)

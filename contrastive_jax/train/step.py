@@ -9,9 +9,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt32
 
 from contrastive_jax.data.augment import Recipe, make_views
 from contrastive_jax.methods import Batch, Method
@@ -36,8 +37,8 @@ def make_step(
     Metrics are the method's own, and `loss`, `learning_rate` and `gradient_norm`.
     """
 
-    def step(state: TrainState, batch: Batch, seed_key: Array) -> tuple[TrainState, Metrics]:
-        key = jax.random.fold_in(seed_key, state.step)
+    def step(state: TrainState, batch: Batch, seed: UInt32[Array, ""]) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
         augment_key, embed_key, loss_key = jax.random.split(key, 3)
         batch = {**batch, "view": make_views(recipe, batch["image"], augment_key, method.views)}
 
@@ -58,11 +59,8 @@ def make_step(
         return TrainState(state.step + 1, params, extra, opt_state), metrics
 
     compiled = jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))
-    # An operand and no constant, so that another seed finds the same program in the compilation cache.
-    seed_key = jax.device_put(jax.random.key(seed), replicated(mesh))
-
     def run(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        with jax.set_mesh(mesh):
-            return compiled(state, batch, seed_key)
+        with jax.set_mesh(mesh):  # the seed is an operand: another one finds the same program in the cache
+            return compiled(state, batch, np.uint32(seed))
 
     return run

@@ -1,0 +1,213 @@
+"""Proof on your own devices that no loss depends on how it is computed: `python -m contrastive_jax.selftest`.
+
+Every loss that the similarity engine computes, value and gradient, in each implementation on all devices and
+in `auto` on fewer, against the whole matrix on one device. A machine with only a CPU plays eight devices.
+`--full` takes every loss, those without an `impl` too, and every implementation on every number of devices.
+
+The losses are found, not listed: a function in `losses/` whose arguments are annotated arrays is one.
+"""
+
+import argparse
+import collections
+import dataclasses
+import importlib
+import inspect
+import math
+import pkgutil
+import sys
+import time
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from contrastive_jax import losses
+from contrastive_jax.errors import InputError
+from contrastive_jax.parallel.mesh import batch_sharding, make_mesh, replicated
+
+LENGTHS = dict(view=2, exit=3, layer=3, copy=2, dim=16, dim_s=16, dim_t=8, slot=24, example=24, label=3)
+LENGTHS |= {"class": 10, "direction": 16, "positive": 2, "negative": 6}
+SCALARS = dict(tau=0.2, alpha=0.7, beta=0.7, cap=2, soft=3.0)
+CLASSES = 5
+IMPLS = ("dense", "blockwise", "ring")
+QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+TOLERANCE = 1e-4  # of the largest entry, in float32; an error of the method is of order 1
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m contrastive_jax.selftest", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="every loss, every implementation, every device count"
+    )
+    parser.add_argument("--only", default="", help="only losses whose name contains this")
+    options = parser.parse_args(argv)
+    jax.config.update("jax_num_cpu_devices", 8)
+    started = time.perf_counter()
+    devices = jax.devices()
+    print(f"{len(devices)} x {devices[0].device_kind}, jax {jax.__version__}")
+    print("Largest error of value or gradient, relative to the whole matrix on one device:\n")
+    cases = [case for case in discover() if options.only in case.name and (case.engine or options.full)]
+    columns = plan(len(devices), options.full)
+    failed = table(cases, columns)
+    print(
+        f"\n{len(cases) - failed} of {len(cases)} losses are the same everywhere (limit {TOLERANCE:.0e}), ",
+        end="",
+    )
+    print(f"{time.perf_counter() - started:.0f} s.")
+    return 1 if failed or not cases else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One loss, and what it wants to be called with."""
+
+    name: str
+    fn: Callable[..., Any]
+    arrays: dict[str, Any]
+    """Parameter name -> jaxtyping annotation, or a tuple of them for a sequence of arrays."""
+    scalars: dict[str, float]
+    engine: bool
+    """It takes `impl`."""
+
+
+def plan(devices: int, full: bool) -> list[tuple[str, int]]:
+    """The table's columns: (implementation, number of devices)."""
+    fewer = [2**i for i in range(devices.bit_length()) if 2**i < devices]
+    everywhere = [(impl, devices) for impl in IMPLS]
+    if full:
+        return [("auto", n) for n in (*fewer, devices)] + [(i, n) for n in fewer for i in IMPLS] + everywhere
+    return everywhere + [("auto", n) for n in fewer]
+
+
+def table(cases: Sequence[Case], columns: Sequence[tuple[str, int]]) -> int:
+    """Prints a line per loss; returns how many failed."""
+    width = max((len(case.name) for case in cases), default=0)
+    print(" " * width, *(f"{impl:>9}" for impl, _ in columns))
+    print(" " * width, *(f"{f'on {n}':>9}" for _, n in columns))
+    samples = 2 * math.lcm(*(n for _, n in columns))
+    failed = 0
+    for case in cases:
+        print(f"{case.name:{width}}", end="", flush=True)
+        arrays = make(case, samples)
+        reference = evaluate(case, arrays, "dense", 1)
+        bad = not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(reference))
+        for impl, n in columns:
+            text, wrong = compare(case, arrays, impl, n, reference)
+            print(f" {text:>9}", end="", flush=True)
+            bad |= wrong
+        print("   DIFFERS" if bad else "")
+        failed += bad
+    return failed
+
+
+def compare(case: Case, arrays: Any, impl: str, devices: int, reference: Any) -> tuple[str, bool]:
+    """What to print, and whether it is wrong. A dash: not for this loss."""
+    if not case.engine and impl != "auto":
+        return "-", False
+    try:
+        found = evaluate(case, arrays, impl, devices)
+    except InputError:
+        # An explicit mask: refused by what streams.
+        return "-", False
+    worst = max(jax.tree.leaves(jax.tree.map(relative_error, found, reference)))
+    return f"{worst:.0e}", not worst <= TOLERANCE
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    scale = np.max(np.abs(expected), initial=0) or 1
+    return float(np.max(np.abs(found - expected), initial=0) / scale)
+
+
+def evaluate(case: Case, arrays: dict[str, Any], impl: str, devices: int) -> Any:
+    """Values and gradients of a weighted sum over all of them, with batches split over `devices`."""
+    mesh = make_mesh(jax.devices()[:devices])
+
+    def place(annotation, leaf):
+        batched = annotation.dim_str.split()[:1] == ["sample"]
+        return jax.device_put(leaf, batch_sharding(mesh) if batched else replicated(mesh))
+
+    placed = {name: jax.tree.map(place, case.arrays[name], leaf) for name, leaf in arrays.items()}
+    smooth = {name: leaf for name, leaf in placed.items() if is_smooth(leaf)}
+    rest = {name: leaf for name, leaf in placed.items() if name not in smooth}
+    extra = case.scalars | ({"impl": impl} if case.engine else {})
+
+    def weighted(smooth, rest):
+        value = case.fn(**smooth, **rest, **extra)
+        weight = [jnp.cos(jnp.arange(v.size)).reshape(v.shape) for v in jax.tree.leaves(value)]
+        return sum(jnp.vdot(w, v) for w, v in zip(weight, jax.tree.leaves(value))), value
+
+    with jax.set_mesh(mesh):
+        run = jax.jit(jax.grad(weighted, has_aux=True), compiler_options=QUICK_TO_COMPILE)
+        gradient, value = run(smooth, rest)
+    return jax.tree.map(np.asarray, (value, gradient))
+
+
+def make(case: Case, samples: int) -> dict[str, Any]:
+    """Unit vectors, labels and masks of the annotated shapes; the same ones every time."""
+    rng = np.random.default_rng(0)
+
+    def one(annotation):
+        names = annotation.dim_str.split()
+        shape = [samples if n in ("sample", "n") else int(n) if n.isdigit() else LENGTHS[n] for n in names]
+        kinds = annotation.dtypes if isinstance(annotation.dtypes, (list, tuple)) else ()
+        if "float32" in kinds:
+            z = rng.normal(size=shape)
+            return np.float32(z / np.linalg.norm(z, axis=-1, keepdims=True))
+        # Labels or places in a memory; without a kind, a mask or bits.
+        return rng.integers(CLASSES if "int32" in kinds else 2, size=shape, dtype=np.int32)
+
+    return {name: jax.tree.map(one, annotation) for name, annotation in case.arrays.items()}
+
+
+def is_smooth(tree: Any) -> bool:
+    return all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in jax.tree.leaves(tree))
+
+
+def discover() -> Iterator[Case]:
+    """Every loss in `contrastive_jax.losses`, by module and order of definition."""
+    for module in pkgutil.iter_modules(losses.__path__, losses.__name__ + "."):
+        for name, fn in vars(importlib.import_module(module.name)).items():
+            if inspect.isfunction(fn) and fn.__module__ == module.name and not name.startswith("_"):
+                yield from as_case(f"{module.name.rpartition('.')[2]}.{name}", fn)
+
+
+def as_case(name: str, fn: Callable[..., Any]) -> Iterator[Case]:
+    """One case, or none where the function is no loss of samples."""
+    hints = typing.get_type_hints(fn)
+    arrays, scalars = {}, {}
+    for key, parameter in inspect.signature(fn).parameters.items():
+        annotation = as_arrays(hints[key])
+        if annotation is not None:
+            arrays[key] = annotation
+        elif key in SCALARS:
+            scalars[key] = SCALARS[key]
+        elif parameter.default is inspect.Parameter.empty:
+            return
+    dims = [a.dim_str.split() for a in jax.tree.leaves(arrays, is_leaf=is_annotation)]
+    known = all(d.isdigit() or d in LENGTHS or d in ("sample", "n") for of in dims for d in of)
+    floats = "bool" not in getattr(hints["return"], "dtypes", ())
+    if known and floats and any(of[:1] == ["sample"] for of in dims):
+        yield Case(name, fn, arrays, scalars, "impl" in hints)
+
+
+def as_arrays(hint: Any) -> Any:
+    """The annotation of an array, a pair of them for a sequence of arrays, or None."""
+    if is_annotation(hint) and hint.dim_str:
+        return hint
+    inner = typing.get_args(hint)
+    if typing.get_origin(hint) is collections.abc.Sequence and is_annotation(inner[0]):
+        return inner[0], inner[0]
+    return None
+
+
+def is_annotation(hint: Any) -> bool:
+    return hasattr(hint, "dim_str")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Several GPUs of one machine, one process each. `local.sh` drives them all from one process and is as fast for most
+# runs; separate processes help where one Python thread cannot feed all the devices.
+#
+#   GPUS=4 launch/multi_gpu.sh --config=configs/selfcon_s.py:cifar100,resnet18 --workdir=runs/a
+set -euo pipefail
+cd "$(dirname "$0")/.."
+gpus=${GPUS:?say how many: GPUS=4}
+port=${PORT:-12355}
+trap 'kill 0' INT TERM
+pids=()
+for ((process = 0; process < gpus; process++)); do
+  CUDA_VISIBLE_DEVICES=$process "${PYTHON:-python}" -m contrastive_jax.main "$@" \
+    --coordinator="127.0.0.1:$port" --processes="$gpus" --process="$process" &
+  pids+=($!)
+done
+status=0
+for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
+exit "$status"
