@@ -82,4 +82,6 @@ def checked(where: str, value: Any, default: Any) -> Any:
     if default is dataclasses.MISSING or isinstance(value, type(default)):
         return value
     expected = type(default).__name__
-    raise InputError(f"{where} is {value!r}, a {type(value).__name__}: give a {expected} such as {default!r}.")
+    raise InputError(
+        f"{where} is {value!r}, a {type(value).__name__}: give a {expected} such as {default!r}."
+    )

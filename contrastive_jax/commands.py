@@ -14,7 +14,11 @@ from contrastive_jax.parallel import processes
 
 # Unknown fields are let through here and refused where the section is built: the dataclass is the schema.
 CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Config file, perhaps with an argument after a colon.", lock_config=False, accept_new_attributes=True
+    "config",
+    None,
+    "Config file, perhaps with an argument after a colon.",
+    lock_config=False,
+    accept_new_attributes=True,
 )
 flags.DEFINE_string("coordinator", "", "host:port of process 0, for a job without SLURM or a TPU pod.")
 flags.DEFINE_integer("processes", 0, "Number of processes, with --coordinator.")
@@ -42,7 +46,9 @@ def parse(argv: list[str]) -> None:
     except flags.Error as error:
         raise InputError(str(error).replace("\n", " ")) from error
     except KeyError as error:
-        raise InputError(f"an override names a section that the config does not have: {error.args[0]}") from error
+        raise InputError(
+            f"an override names a section that the config does not have: {error.args[0]}"
+        ) from error
     if len(rest) > 1:
         raise InputError(f"'{rest[1]}' is no flag: flags begin with --.")
     if CONFIG.value is None:

@@ -24,7 +24,9 @@ DATASETS: dict[str, dict[str, Any]] = {
 """Sources and per-channel statistics (pixels in [0, 1]) that a config argument can name."""
 
 
-def pretraining(method: str, argument: str, *, optimizer: str = "sgd", schedule: str = "cosine") -> ConfigDict:
+def pretraining(
+    method: str, argument: str, *, optimizer: str = "sgd", schedule: str = "cosine"
+) -> ConfigDict:
     """All sections of a pretraining run.
 
     argument: `dataset` or `dataset,network` as in `configs/selfcon_s.py:cifar100,resnet50`.

@@ -26,6 +26,8 @@ class Run:
     epochs: float = 1000.0
     batch_size: int = 256
     """Images per step over all devices; every image gives as many views as the method asks for."""
+    micro_batches: int = 1
+    """Parts in which every device embeds its images, to save memory; the loss stays that of the whole batch."""
     precision: str = "auto"
     """`float32`, `bfloat16` (computation only), or `auto`: bfloat16 where the hardware has it."""
 

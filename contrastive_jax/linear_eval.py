@@ -32,7 +32,9 @@ def judge() -> None:
     config = commands.plain_config()
     settings, protocol = parts(config)
     if jax.process_count() > 1:
-        raise InputError("the linear evaluation runs in one process: start it once, without --coordinator or srun.")
+        raise InputError(
+            "the linear evaluation runs in one process: start it once, without --coordinator or srun."
+        )
     run = RunDirectory(pathlib.Path(settings.pretrained))
     experiment = assemble(run.config())
     record = RunDirectory(run.path / "linear_eval")
@@ -54,14 +56,20 @@ def parts(config: dict[str, Any]) -> tuple[Evaluation, Protocol]:
     return settings, build(Protocol, "protocol", config["protocol"], **chosen)
 
 
-def judge_run(experiment: Experiment, run: RunDirectory, settings: Evaluation, protocol: Protocol) -> dict[str, Any]:
+def judge_run(
+    experiment: Experiment, run: RunDirectory, settings: Evaluation, protocol: Protocol
+) -> dict[str, Any]:
     """All figures of one run, in percent, ready for its `summary.json`."""
     train, test = experiment.load(experiment.data.train_split), experiment.load(experiment.data.test_split)
     mesh, method = make_mesh(), experiment.method(train.num_classes)
     recipe = crop_and_flip(experiment.recipe)
     extract = make_extract(method, recipe, mesh, batch_size=settings.batch_size)
     untrained = create(
-        method, experiment.optimizer.transform(lambda step: 0.0), experiment.run.seed, experiment.view_shape(train), mesh
+        method,
+        experiment.optimizer.transform(lambda step: 0.0),
+        experiment.run.seed,
+        experiment.view_shape(train),
+        mesh,
     )
     checkpoints = Checkpoints(run.checkpoints)
     trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
@@ -95,7 +103,9 @@ def judge_run(experiment: Experiment, run: RunDirectory, settings: Evaluation, p
         raise RuntimeError("the linear evaluation changed the encoder that it judges")
     top1 = {f"linear, {name}": value for name, value in result.top1.items()}
     if settings.knn:
-        votes = knn.accuracy(clean, train.labels, tested, test.labels, classes=train.num_classes, ks=settings.knn)
+        votes = knn.accuracy(
+            clean, train.labels, tested, test.labels, classes=train.num_classes, ks=settings.knn
+        )
         top1 |= {f"{k}-NN, {name}": found[0] for name, by_k in votes.items() for k, found in by_k.items()}
     if settings.controls:
         control, _, _ = linear(untrained, "untrained encoder")

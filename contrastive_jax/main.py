@@ -17,6 +17,7 @@ from contrastive_jax.experiment import Experiment, assemble
 from contrastive_jax.methods import Batch
 from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
+from contrastive_jax.train.gradient import check_micro_batches
 from contrastive_jax.train.loop import train
 from contrastive_jax.train.metrics import MetricWriter
 from contrastive_jax.train.run_directory import RunDirectory
@@ -50,12 +51,16 @@ def fit(experiment: Experiment, dataset: Dataset, run: RunDirectory) -> None:
     optimizer = experiment.optimizer.transform(schedule)
 
     state = create(method, optimizer, seed, experiment.view_shape(dataset), mesh)
+    check_micro_batches(experiment.run.micro_batches, batch_size, mesh.size, state.extra)
     run.write_parameters(state.params)
     every = max(1, round(experiment.checkpoint.every_epochs * per_epoch))
     checkpoints = Checkpoints(run.checkpoints, every_steps=every, keep=experiment.checkpoint.keep)
     if checkpoints.latest() is not None:
         state = checkpoints.restore(state)
     first = int(state.step)
+    if first >= total:
+        print(f"{run.path} is finished: all {total} steps are done.")
+        return
     writer = MetricWriter(run.path, first=first, total=total, batch_size=batch_size)
 
     def batch_at(step: int) -> Batch:
@@ -63,7 +68,15 @@ def fit(experiment: Experiment, dataset: Dataset, run: RunDirectory) -> None:
 
     try:
         state, report = train(
-            make_step(method, optimizer, schedule, experiment.recipe, seed=seed, mesh=mesh),
+            make_step(
+                method,
+                optimizer,
+                schedule,
+                experiment.recipe,
+                seed=seed,
+                mesh=mesh,
+                micro_batches=experiment.run.micro_batches,
+            ),
             state,
             batch_at,
             total_steps=total,
@@ -74,8 +87,7 @@ def fit(experiment: Experiment, dataset: Dataset, run: RunDirectory) -> None:
     finally:
         checkpoints.close()
         seconds = writer.close()
-    if first < total:
-        run.write_summary({"steps": total, "epochs": total / per_epoch, "seconds": seconds, "final": report})
+    run.write_summary({"steps": total, "epochs": total / per_epoch, "seconds": seconds, "final": report})
 
 
 if __name__ == "__main__":

@@ -9,10 +9,13 @@ The losses are found, not listed: a function in `losses/` whose arguments are an
 
 import argparse
 import collections
+import concurrent.futures
 import dataclasses
+import functools
 import importlib
 import inspect
 import math
+import os
 import pkgutil
 import sys
 import time
@@ -91,30 +94,31 @@ def table(cases: Sequence[Case], columns: Sequence[tuple[str, int]]) -> int:
     print(" " * width, *(f"{f'on {n}':>9}" for _, n in columns))
     samples = 2 * math.lcm(*(n for _, n in columns))
     failed = 0
-    for case in cases:
-        print(f"{case.name:{width}}", end="", flush=True)
-        arrays = make(case, samples)
-        reference = evaluate(case, arrays, "dense", 1)
-        bad = not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(reference))
-        for impl, n in columns:
-            text, wrong = compare(case, arrays, impl, n, reference)
-            print(f" {text:>9}", end="", flush=True)
-            bad |= wrong
-        print("   DIFFERS" if bad else "")
-        failed += bad
+    # Compiling is nearly all of the work, and leaves Python free; programs run one at a time, in order.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        pending = []
+        for case in cases:
+            make_ready = functools.partial(compile_case, case, make(case, samples))
+            jobs = [pool.submit(make_ready, impl, n) for impl, n in [("dense", 1), *columns]]
+            pending.append((case, jobs))
+        for case, (reference, *others) in pending:
+            print(f"{case.name:{width}}", end="", flush=True)
+            expected = reference.result()()
+            bad = not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(expected))
+            for job in others:
+                text, wrong = compare(job.result(), expected)
+                print(f" {text:>9}", end="", flush=True)
+                bad |= wrong
+            print("   DIFFERS" if bad else "")
+            failed += bad
     return failed
 
 
-def compare(case: Case, arrays: Any, impl: str, devices: int, reference: Any) -> tuple[str, bool]:
+def compare(run: Callable[[], Any] | None, expected: Any) -> tuple[str, bool]:
     """What to print, and whether it is wrong. A dash: not for this loss."""
-    if not case.engine and impl != "auto":
+    if run is None:
         return "-", False
-    try:
-        found = evaluate(case, arrays, impl, devices)
-    except InputError:
-        # An explicit mask: refused by what streams.
-        return "-", False
-    worst = max(jax.tree.leaves(jax.tree.map(relative_error, found, reference)))
+    worst = max(jax.tree.leaves(jax.tree.map(relative_error, run(), expected)))
     return f"{worst:.0e}", not worst <= TOLERANCE
 
 
@@ -123,8 +127,15 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.max(np.abs(found - expected), initial=0) / scale)
 
 
-def evaluate(case: Case, arrays: dict[str, Any], impl: str, devices: int) -> Any:
-    """Values and gradients of a weighted sum over all of them, with batches split over `devices`."""
+def compile_case(case: Case, arrays: dict[str, Any], impl: str, devices: int) -> Callable[[], Any] | None:
+    """A function that returns values, and gradients of a weighted sum over all of them, on `devices`.
+
+    None where the loss is not computed this way.
+    """
+    if not case.engine and impl != "auto":
+        impl = "auto" if devices == 1 else impl
+        if impl != "auto":
+            return None
     mesh = make_mesh(jax.devices()[:devices])
 
     def place(annotation, leaf):
@@ -142,9 +153,12 @@ def evaluate(case: Case, arrays: dict[str, Any], impl: str, devices: int) -> Any
         return sum(jnp.vdot(w, v) for w, v in zip(weight, jax.tree.leaves(value))), value
 
     with jax.set_mesh(mesh):
-        run = jax.jit(jax.grad(weighted, has_aux=True), compiler_options=QUICK_TO_COMPILE)
-        gradient, value = run(smooth, rest)
-    return jax.tree.map(np.asarray, (value, gradient))
+        try:
+            lowered = jax.jit(jax.grad(weighted, has_aux=True)).lower(smooth, rest)
+        except InputError:  # an explicit mask, which only `dense` takes
+            return None
+        run = lowered.compile(QUICK_TO_COMPILE)
+    return lambda: jax.tree.map(np.asarray, run(smooth, rest))
 
 
 def make(case: Case, samples: int) -> dict[str, Any]:

@@ -19,7 +19,8 @@ HERE = pathlib.Path(__file__).parent
 # The same small programs are compiled by many tests, in this process and in the commands that tests start.
 CACHE = HERE.parent / ".pytest_cache" / "jax"
 os.environ |= {
-    "XLA_FLAGS": os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0",  # they run for milliseconds
+    "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")
+    + " --xla_backend_optimization_level=0",  # they run for milliseconds
     "JAX_COMPILATION_CACHE_DIR": str(CACHE),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",

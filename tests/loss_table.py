@@ -70,10 +70,11 @@ def unlabelled(name, ours, oracle, inputs=VIEWS):
 
 
 def ablation(ours, denominator, inside, cap):
-    extra = {} if denominator == "one" else {"impl": "dense"}
+    # A cap needs the whole matrix; the one-positive denominator always does.
+    choose = {"one": lambda impl: {}}.get(denominator, lambda impl: {"impl": impl if cap < 0 else "dense"})
     return labelled(
         f"{ours.__name__}{cap}",
-        lambda z, y, tau, impl: ours(z, y, tau=tau, cap=cap, **extra),
+        lambda z, y, tau, impl: ours(z, y, tau=tau, cap=cap, **choose(impl)),
         lambda z, y, tau: o.ablation(z, y, tau, cap, denominator, inside),
         ordered=True,
     )

@@ -142,6 +142,20 @@ SDSSL = [
         (("q", "k"),),
     ),
     Spec(
+        "moco_v3_symmetric",
+        {"q": (2, DIM), "k": (2, DIM)},
+        lambda a, tau, impl: moco.moco_v3_symmetric(**a, tau=tau, impl=impl),
+        lambda x, f, t: sum(p.against_keys(x["q"][:, [v]], f["k"][:, 1 - v], t)[:, 0] for v in range(2)),
+        (("q", "k"),),
+    ),
+    Spec(
+        "byol_symmetric",
+        {"q": (2, DIM), "k": (2, DIM)},
+        lambda a, tau, impl: byol.byol_symmetric(a["q"], a["k"]),
+        lambda x, f, t: p.byol(x["q"][:, 0], f["k"][:, 1]) + p.byol(x["q"][:, 1], f["k"][:, 0]),
+        (("q", "k"),),
+    ),
+    Spec(
         "byol",
         PAIR,
         lambda a, tau, impl: byol.byol(a["q"], a["k"]),

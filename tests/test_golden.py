@@ -22,8 +22,7 @@ def pytest_generate_tests(metafunc):
     if not (folder / "manifest.json").exists():
         pytest.fail(f"{folder} holds no manifest.json: give --golden-dir a folder of golden cases.")
     cases = load_cases(folder)
-    metafunc.parametrize("fields", cases, ids=[c["id"] for c in cases])
-    metafunc.parametrize("folder", [folder], ids=[""])
+    metafunc.parametrize("fields, folder", [(c, folder) for c in cases], ids=[c["id"] for c in cases])
 
 
 def test_case(fields, folder, request):

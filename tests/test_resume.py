@@ -76,7 +76,5 @@ def test_corrupt_checkpoint_is_named(uninterrupted, tmp_path):
     for file in newest.rglob("*"):
         if file.is_file():
             file.write_bytes(b"\0" * 16)
-    message = error(
-        "linear_eval", "--config=configs/linear_eval.py:quick", f"--config.pretrained={broken}"
-    )
+    message = error("linear_eval", "--config=configs/linear_eval.py:quick", f"--config.pretrained={broken}")
     assert "corrupt" in message and newest.name in message

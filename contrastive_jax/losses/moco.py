@@ -48,11 +48,19 @@ def moco_v3(
 ) -> Float[Array, " sample"]:
     """MoCo v3 (Chen et al., 2021), one direction: `-log( e^{q_i.k_i/tau} / sum_j e^{q_i.k_j/tau} )`.
 
-    All keys of the global batch are contrasts. The symmetric loss adds the direction with the views swapped.
+    All keys of the global batch are contrasts.
     """
     instance = jnp.arange(q.shape[0])
     keys = Rows(lax.stop_gradient(k), jnp.full_like(instance, -1), instance)
     return l_out(Rows(q, jnp.full_like(instance, -1), instance), keys, tau=tau, impl=impl)
+
+
+def moco_v3_symmetric(
+    q: Float[Array, "sample 2 dim"], k: Float[Array, "sample 2 dim"], *, tau: Scalar, impl: str = "auto"
+) -> Float[Array, " sample"]:
+    """Both directions added: queries of one view against the keys of the other."""
+    there = moco_v3(q[:, 0], k[:, 1], tau=tau, impl=impl)
+    return there + moco_v3(q[:, 1], k[:, 0], tau=tau, impl=impl)
 
 
 def nameless(z: Float[Array, "n dim"]) -> Rows:

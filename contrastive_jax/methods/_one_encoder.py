@@ -1,6 +1,7 @@
 """The functions that methods with one encoder and no further state share; each takes them over by name.
 
-Such a method has `encoder` and `head`; its `extra` holds BatchNorm statistics under `batch_stats`.
+Such a method has `encoder` and `head`; its `extra` holds BatchNorm statistics under `batch_stats`, where the
+network has any.
 """
 
 import jax
@@ -14,8 +15,8 @@ def network(self) -> MultiExit:
 
 
 def init(self, key, views):
-    variables = self.network.init(key, views[:, 0], True)
-    return variables["params"], {"batch_stats": variables["batch_stats"]}
+    extra = dict(self.network.init(key, views[:, 0], True))
+    return extra.pop("params"), extra
 
 
 def embed(self, params, extra, batch, key):
@@ -41,6 +42,6 @@ def forward(network, params, extra, views):
     """
     batch, n_views = views.shape[:2]
     (_, projected), extra = network.apply(
-        {"params": params, **extra}, views.reshape(-1, *views.shape[2:]), True, mutable=["batch_stats"]
+        {"params": params, **extra}, views.reshape(-1, *views.shape[2:]), True, mutable=list(extra)
     )
     return jax.tree.map(lambda z: z.reshape(batch, n_views, -1), projected), extra

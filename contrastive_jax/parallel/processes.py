@@ -16,7 +16,8 @@ def start(coordinator: str = "", processes: int = 0, process: int = -1) -> None:
     if coordinator:
         if processes < 1 or not 0 <= process < processes:
             raise InputError(
-                f"--coordinator needs --processes (how many) and --process (0 to one less), got {processes} and {process}."
+                "--coordinator needs --processes (how many) and --process (from 0 to one less),"
+                f" not {processes} and {process}."
             )
         jax.distributed.initialize(coordinator, processes, process)
     elif in_slurm_step() or in_tpu_pod():

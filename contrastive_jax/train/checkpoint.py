@@ -46,7 +46,9 @@ class Checkpoints:
         """
         step = self.latest() if step is None else step
         if step is None or step not in self._manager.all_steps():
-            raise InputError(f"{self.folder} holds no checkpoint{'' if step is None else f' of step {step}'}.")
+            raise InputError(
+                f"{self.folder} holds no checkpoint{'' if step is None else f' of step {step}'}."
+            )
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like._asdict())
         try:
             found = self._manager.restore(step, args=ocp.args.StandardRestore(target))

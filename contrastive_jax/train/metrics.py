@@ -44,7 +44,11 @@ class Pending:
 
 
 def non_finite(name: str, step: int, value: float, last_good: int | None) -> str:
-    kept = "no checkpoint was written yet" if last_good is None else f"the last good checkpoint is step {last_good}"
+    kept = (
+        "no checkpoint was written yet"
+        if last_good is None
+        else f"the last good checkpoint is step {last_good}"
+    )
     return f"{name} is {value} at step {step}: stopped; {kept}. Lower the learning rate or raise tau."
 
 
@@ -52,7 +56,7 @@ class MetricWriter:
     """Appends to `metrics.jsonl` and to TensorBoard events, and shows progress."""
 
     def __init__(self, folder: pathlib.Path, *, first: int, total: int, batch_size: int):
-        self._first, self._total, self._batch_size = first, total, batch_size
+        self._batch_size = batch_size
         self._file = self._events = self._bar = None
         self._elapsed = 0.0
         self._since = (first, time.perf_counter())
@@ -63,7 +67,7 @@ class MetricWriter:
             self._bar = tqdm(total=total, initial=first, unit="step", disable=not sys.stderr.isatty())
 
     def advance(self) -> None:
-        if self._bar is not None:
+        if self._bar:
             self._bar.update()
 
     def write(self, step: int, metrics: Mapping[str, float]) -> dict[str, float]:
@@ -79,26 +83,13 @@ class MetricWriter:
             "images_per_second": rate * self._batch_size,
             "elapsed_seconds": self._elapsed,
         }
-        if self._file is not None:
+        if self._file and self._events and self._bar:
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
             for name, value in line.items():
                 self._events.add_scalar(name, value, step)
-            self._show(line, rate)
+            show(self._bar, line, rate)
         return line
-
-    def _show(self, line: Mapping[str, float], rate: float) -> None:
-        shown = {
-            name: f"{line[name]:.4g}"
-            for name in ("loss", "learning_rate", "positives_share", "images_per_second")
-            if name in line
-        }
-        if self._bar.disable:
-            eta = (self._total - line["step"]) / max(rate, 1e-9)
-            text = "  ".join(f"{name} {value}" for name, value in shown.items())
-            print(f"step {line['step']}/{self._total}  {text}  {rate:.2f} steps/s  eta {eta:.0f}s", flush=True)
-        else:
-            self._bar.set_postfix(shown, refresh=False)
 
     def close(self) -> float:
         """Seconds of training over all starts of the run."""
@@ -106,6 +97,17 @@ class MetricWriter:
             if part is not None:
                 part.close()
         return self._elapsed
+
+
+def show(bar: tqdm, line: Mapping[str, float], rate: float) -> None:
+    """Beside the bar on a terminal; as a line of its own in a log file."""
+    names = ("loss", "learning_rate", "positives_share", "images_per_second")
+    shown = {name: f"{line[name]:.4g}" for name in names if name in line}
+    if not bar.disable:
+        return bar.set_postfix(shown, refresh=False)
+    eta = (bar.total - line["step"]) / max(rate, 1e-9)
+    text = "  ".join(f"{name} {value}" for name, value in shown.items())
+    print(f"step {line['step']}/{bar.total}  {text}  {rate:.2f} steps/s  eta {eta:.0f}s", flush=True)
 
 
 def drop_lines_after(file: pathlib.Path, step: int) -> float:

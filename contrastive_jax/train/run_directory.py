@@ -1,9 +1,9 @@
 """A run directory: the complete record of one training run, and the guard of what it already holds.
 
-    config.json        the resolved config              metrics.jsonl   one line per logging interval
-    environment.jsonl  a line per start: command,       tensorboard/    the same, as events
-                       code, packages, hardware         checkpoints/    orbax
-    parameters.txt     clu's overview                   summary.json    at the end
+config.json        the resolved config              metrics.jsonl   one line per logging interval
+environment.jsonl  a line per start: command,       tensorboard/    the same, as events
+                   code, packages, hardware         checkpoints/    orbax
+parameters.txt     clu's overview                   summary.json    at the end
 """
 
 import datetime
@@ -66,7 +66,9 @@ class RunDirectory:
         """The config of a finished or running run. Raises InputError where the path holds none."""
         file = self.path / "config.json"
         if not file.exists():
-            raise InputError(f"{self.path} holds no run (no config.json): give the --workdir of a pretraining.")
+            raise InputError(
+                f"{self.path} holds no run (no config.json): give the --workdir of a pretraining."
+            )
         return json.loads(file.read_text())
 
     def write_parameters(self, params: Any) -> None:

@@ -22,7 +22,11 @@ class TrainState(NamedTuple):
 
 
 def create(
-    method: Method, optimizer: optax.GradientTransformation, seed: int, view_shape: tuple[int, ...], mesh: Mesh
+    method: Method,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    view_shape: tuple[int, ...],
+    mesh: Mesh,
 ) -> TrainState:
     """A fresh state, replicated over the mesh; a function of `seed` alone.
 

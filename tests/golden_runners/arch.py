@@ -23,7 +23,9 @@ def run(fields, path):
     }
     ours = torch_shapes(variables)
     assert ours.keys() == expected.keys(), sorted(ours.keys() ^ expected.keys())[:6]
-    different = [f"{name}: {ours[name]} is {shape} there" for name, shape in expected.items() if ours[name] != shape]
+    different = [
+        f"{name}: {ours[name]} is {shape} there" for name, shape in expected.items() if ours[name] != shape
+    ]
     assert not different, different[:6]
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == content["params_total"]
 

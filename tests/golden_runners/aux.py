@@ -67,9 +67,11 @@ def _byol(case: Case) -> Plan:
     views = ("view1", "view2")
 
     def values(arrays):
-        online = [arrays[f"in_prediction_{view}"] for view in views]
-        target = [arrays[f"in_target_projection_{view}"] for view in reversed(views)]
-        return {"out_loss": reduce.mean_keep(sum(map(byol.byol, online, target)))}
+        q, z = (
+            jnp.stack([arrays[f"in_{what}_{view}"] for view in views], axis=1)
+            for what in ("prediction", "target_projection")
+        )
+        return {"out_loss": reduce.mean_keep(byol.byol_symmetric(q, z))}
 
     return Plan(values, {f"out_grad_prediction_{v}": ("out_loss", f"in_prediction_{v}") for v in views})
 

@@ -43,7 +43,7 @@ def _bound(case: Case, name: str):
 def _momentum(case: Case, average: float, suffix: str | None) -> float:
     """The hyper-parameters' momentum for this moving average; `_m05` in a name is 0.5 without its point."""
     given = {e["momentum"] for e in case.hyper("mine") if float(e["buffer"]) == average}
-    named = {m for m in given if any(f"buffer{average:g}_m{_digits(m)}" in array for array in case.arrays)}
+    named = {m for m in given if f"out_mine_buffer{average:g}_m{_digits(m)}" in case.arrays}
     fits = given - named if suffix is None else {m for m in given if suffix in (_digits(m), str(m))}
     if len(fits) != 1:
         raise NotCovered(f"no single momentum '{suffix}' for the moving average {average:g}")

@@ -1,0 +1,83 @@
+"""Micro-batches give the gradient of the whole batch, on one device and on eight, with one all-reduce."""
+
+import re
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec
+
+from contrastive_jax.errors import InputError
+from contrastive_jax.methods.selfcon_s import SelfConS
+from contrastive_jax.methods.simclr import SimCLR
+from contrastive_jax.methods.supcon import SupCon
+from contrastive_jax.models.heads import ProjectionHead
+from contrastive_jax.models.outputs import Outputs
+from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
+from contrastive_jax.train.gradient import Keys, check_micro_batches, micro_batched, whole
+
+
+class Plain(nn.Module):
+    """An encoder without BatchNorm, with two exits."""
+
+    @nn.compact
+    def __call__(self, images, train):
+        first = nn.tanh(nn.Dense(12, name="first")(images.reshape(len(images), -1)))
+        last = nn.LayerNorm(name="norm")(nn.tanh(nn.Dense(12, name="second")(first)))
+        return Outputs({}, {"block1": first, "final": last})
+
+
+METHODS = [cls(encoder=Plain(), head=ProjectionHead(dim=8)) for cls in (SupCon, SimCLR, SelfConS)]
+
+
+def setting(method, devices):
+    mesh = make_mesh(jax.devices()[:devices])
+    key = jax.random.key(0)
+    batch = {
+        "view": jax.random.normal(key, (32, method.views, 4, 4, 1)),
+        "label": jnp.arange(32, dtype=jnp.int32) % 5,
+        "index": jnp.arange(32, dtype=jnp.int32),
+    }
+    params, extra = method.init(key, batch["view"][:2])
+    return mesh, params, extra, jax.device_put(batch, batch_sharding(mesh)), Keys(key, key)
+
+
+@pytest.mark.parametrize("devices", [1, 8])
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+def test_micro_batches_give_the_whole_gradient(method, devices):
+    mesh, params, extra, batch, keys = setting(method, devices)
+    step = jnp.zeros((), jnp.int32)
+    with jax.set_mesh(mesh):
+        expected = jax.jit(lambda p, b: whole(method, p, extra, b, keys, step))(params, batch)
+        found = jax.jit(lambda p, b: micro_batched(method, p, extra, b, keys, step, parts=4, mesh=mesh))(params, batch)
+    assert max(jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(expected[1])) > 1e-3
+    for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_one_all_reduce_of_the_gradient_whatever_the_number_of_parts():
+    method = METHODS[0]
+    mesh, params, extra, batch, keys = setting(method, 8)
+    step = jnp.zeros((), jnp.int32)
+
+    def gradient(params, batch):
+        return micro_batched(method, params, extra, batch, keys, step, parts=4, mesh=mesh)[1]
+
+    with jax.set_mesh(mesh):
+        text = jax.jit(gradient).lower(params, batch).compile().as_text()
+    names = set(re.findall(r"body=%?([\w.\-]+)", text))
+    bodies = [re.search(rf"^%?{re.escape(name)} .*?^}}", text, flags=re.M | re.S)[0] for name in names]
+    assert len(bodies) >= 2, "the loops over the parts are gone from the program"
+    assert not any("all-reduce" in body for body in bodies)
+    assert "all-reduce" in text
+    assert batch["view"].sharding.spec == PartitionSpec("data")
+
+
+def test_what_would_be_another_gradient_is_refused():
+    with pytest.raises(InputError, match="BatchNorm"):
+        check_micro_batches(2, 16, 1, {"batch_stats": {"mean": jnp.zeros(3)}})
+    with pytest.raises(InputError, match="divide the 8 images"):
+        check_micro_batches(3, 16, 2, {})
+    check_micro_batches(2, 16, 2, {})
