@@ -6,7 +6,8 @@ PY := $(VENV)/bin/python
 .PHONY: quickstart test test-all lint clean
 
 quickstart: $(VENV)/installed
-	$(PY) -m contrastive_jax.quickstart
+	$(PY) -m contrastive_jax.main --config=configs/quickstart.py --workdir=runs/quickstart
+	$(PY) -m contrastive_jax.linear_eval --config=configs/linear_eval.py:quick --config.pretrained=runs/quickstart
 
 test: $(VENV)/installed-dev
 	$(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
@@ -15,7 +16,7 @@ test-all: $(VENV)/installed-dev
 	$(PY) -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-dev
-	$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/basedpyright
+	$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/basedpyright --pythonpath $(PY)
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -39,9 +39,11 @@ def pretraining(
     for section in (*SECTIONS, *CHOICES):
         chosen = {"name": names[section]} if section in CHOICES else {}
         config[section] = chosen | defaults(section_class(section, chosen))
-    config.data.source = preset["source"]
-    config.augment.mean, config.augment.std = preset["mean"], preset["std"]
-    config.network.depth = depth
+    config.update(
+        data={"source": preset["source"]},
+        augment={"mean": preset["mean"], "std": preset["std"]},
+        network={"depth": depth},
+    )
     return config
 
 

@@ -1,4 +1,6 @@
-"""Linear evaluation: `python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/a`.
+"""Linear evaluation, the command:
+
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/a
 
 Judges the frozen encoder of a pretraining run: a linear classifier per exit and their ensemble, k-NN, and beside
 them the untrained encoder and logistic regression on raw pixels. What it found goes to `linear_eval/` in the run.
@@ -18,6 +20,7 @@ from contrastive_jax.data.augment import Recipe
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import baselines, knn
 from contrastive_jax.evaluate.features import accuracy_table, fingerprint, make_extract
+from contrastive_jax.evaluate.linear import Epoch
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.selection import LinearResult, evaluate
 from contrastive_jax.evaluate.settings import Evaluation
@@ -80,6 +83,9 @@ def judge_run(
         tested = extract(state.params, state.extra, test.images)
         bar = tqdm(desc=f"linear evaluation, {name}", unit="epoch", disable=None)
 
+        def advance(stage: str, epoch: Epoch) -> None:
+            bar.update()
+
         def augmented(epoch: int):
             key = jax.random.fold_in(jax.random.key(protocol.seed), epoch)
             return extract(state.params, state.extra, train.images, key)
@@ -92,7 +98,7 @@ def judge_run(
             classes=train.num_classes,
             protocol=protocol,
             clean=clean,
-            on_epoch=lambda stage, epoch: bar.update(),
+            on_epoch=advance,
         )
         bar.close()
         return result, clean, tested

@@ -51,7 +51,9 @@ def test_micro_batches_give_the_whole_gradient(method, devices):
     step = jnp.zeros((), jnp.int32)
     with jax.set_mesh(mesh):
         expected = jax.jit(lambda p, b: whole(method, p, extra, b, keys, step))(params, batch)
-        found = jax.jit(lambda p, b: micro_batched(method, p, extra, b, keys, step, parts=4, mesh=mesh))(params, batch)
+        found = jax.jit(lambda p, b: micro_batched(method, p, extra, b, keys, step, parts=4, mesh=mesh))(
+            params, batch
+        )
     assert max(jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(expected[1])) > 1e-3
     for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

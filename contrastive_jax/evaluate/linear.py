@@ -10,7 +10,7 @@ chosen `selection.py`.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -23,7 +23,7 @@ from contrastive_jax.evaluate.accuracy import hits
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.train.schedules import scaled_peak
 
-Features = dict[str, Float[Array | np.ndarray, "_ _"]]
+Features = Mapping[str, Float[Array | np.ndarray, "_ _"]]
 Heads = dict[str, dict[str, Array | np.ndarray]]
 PerExit = dict[str, Float[Array, " rates"]]
 

@@ -125,7 +125,7 @@ def shortcut(x, y, stride, norm, train):
 class Stage(nn.Module):
     """`count` residual blocks, the first of them strided."""
 
-    block: type[nn.Module]
+    block: type[BasicBlock] | type[BottleneckBlock]
     count: int
     channels: int
     stride: int
@@ -155,14 +155,15 @@ class Stem(nn.Module):
         x = conv(self.channels, size, self.stride, padding=padding, dtype=self.dtype, name="conv")(x)
         x = nn.relu(BatchNorm(self.dtype, name="norm")(x, train))
         if self.max_pool:
-            x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+            x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))  # after a ReLU, zeros pad as -inf does
+            x = nn.max_pool(x, (3, 3), (2, 2))
         return x
 
 
 class FullyConnected(nn.Module):
     """Sub-network `fc`: pool, then one linear layer to the backbone's width."""
 
-    block: type[nn.Module]
+    block: type[BasicBlock] | type[BottleneckBlock]
     depths: tuple[int, ...]
     width: int
     position: int
@@ -178,7 +179,7 @@ class Tail(nn.Module):
     """Sub-networks `small` and `same`: the remaining blocks again, with weights of their own."""
 
     divide: int
-    block: type[nn.Module]
+    block: type[BasicBlock] | type[BottleneckBlock]
     depths: tuple[int, ...]
     width: int
     position: int

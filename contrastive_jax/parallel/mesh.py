@@ -1,6 +1,7 @@
 """The device mesh: one axis, `data`, along which batches are split and everything else is replicated."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 DATA = "data"
 
 
-def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """A mesh over `devices` (all of them, of every process, unless told otherwise)."""
     devices = jax.devices() if devices is None else devices
     return Mesh(np.array(devices), (DATA,), axis_types=(AxisType.Auto,))

@@ -28,7 +28,9 @@ Result = tuple[tuple[Float[Array, ""], tuple[Tree, dict[str, Float[Array, ""]]]]
 """`(loss, (extra, metrics)), gradient`, as `jax.value_and_grad(..., has_aux=True)` has it."""
 
 
-def whole(method: Method, params: Tree, extra: Tree, batch: Batch, keys: Keys, step: Int[Array, ""]) -> Result:
+def whole(
+    method: Method, params: Tree, extra: Tree, batch: Batch, keys: Keys, step: Int[Array, ""]
+) -> Result:
     """The whole batch in one pass."""
 
     def loss_of(params):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from clu import metrics as clu_metrics
 from tensorboardX import SummaryWriter
@@ -40,7 +41,10 @@ class Pending:
         if not fetched:
             return {}
         columns = {name: np.array([m[name] for _, m in fetched]) for name in fetched[0][1]}
-        return {k: float(clu_metrics.Average.from_model_output(v).compute()) for k, v in columns.items()}
+        return {
+            k: float(clu_metrics.Average.from_model_output(jnp.asarray(v)).compute())
+            for k, v in columns.items()
+        }
 
 
 def non_finite(name: str, step: int, value: float, last_good: int | None) -> str:
