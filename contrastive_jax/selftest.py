@@ -8,7 +8,6 @@ The losses are found, not listed: a function in `losses/` whose arguments are an
 """
 
 import argparse
-import collections
 import concurrent.futures
 import dataclasses
 import functools
@@ -42,7 +41,8 @@ TOLERANCE = 1e-4  # of the largest entry, in float32; an error of the method is 
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m contrastive_jax.selftest", description=__doc__.split("\n")[0]
+        prog="python -m contrastive_jax.selftest",
+        description="Proves that no loss depends on how it is computed.",
     )
     parser.add_argument(
         "--full", action="store_true", help="every loss, every implementation, every device count"
@@ -215,7 +215,7 @@ def as_arrays(hint: Any) -> Any:
     if is_annotation(hint) and hint.dim_str:
         return hint
     inner = typing.get_args(hint)
-    if typing.get_origin(hint) is collections.abc.Sequence and is_annotation(inner[0]):
+    if typing.get_origin(hint) is Sequence and is_annotation(inner[0]):
         return inner[0], inner[0]
     return None
 

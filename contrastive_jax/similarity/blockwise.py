@@ -41,7 +41,7 @@ def row_stats(
     index = layout.first(anchors.z.shape[0]) + jnp.arange(anchors.z.shape[0])
     x = Ids(hide(anchors.row, -1), anchors.group, index)
     y = Ids(hide(contrasts.row, -2), contrasts.group)
-    stats = _row_stats(plan, scale, anchors.z, None if symmetric else contrasts.z, x, y)
+    stats = _compiled(plan, scale, anchors.z, None if symmetric else contrasts.z, x, y)
     return RowStats(**stats)
 
 
@@ -76,7 +76,6 @@ class Side(NamedTuple):
     g: dict[str, Float[Array, " n"]] = {}
 
 
-@functools.partial(jax.jit, static_argnums=0)
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _row_stats(plan: Plan, scale, xz, yz, x_ids: Ids, y_ids: Ids) -> dict[str, Array]:
     return _forward(plan, scale, xz, yz, x_ids, y_ids)[0]
@@ -109,7 +108,9 @@ def _backward(plan: Plan, residuals, g: dict[str, Array]):
     return jnp.sum(along) / scale, dx, dy, None, None
 
 
-_row_stats.__wrapped__.defvjp(_forward, _backward)
+_row_stats.defvjp(_forward, _backward)
+# Called outside of any jit, it compiles once all the same.
+_compiled = jax.jit(_row_stats, static_argnums=0)
 
 
 def _statistics(plan: Plan, x: Side, y: Side, scale: Array) -> dict[str, Float[Array, " n"]]:
@@ -162,8 +163,8 @@ def _gradient(plan: Plan, x: Side, y: Side, scale: Array) -> tuple[Array, Array]
     def fold(dx, rows: Side, cols: Side):
         s = logits(rows.z, cols.z, scale)
         kept = _pairs(rows.ids, cols.ids)
-        weight = sum(jnp.where(kept[name], _pull(name, s, rows, cols), 0) for name in streamed)
-        return dx + matmul(weight, cols.z)
+        pulls = [jnp.where(kept[name], _pull(name, s, rows, cols), 0) for name in streamed]
+        return dx + matmul(functools.reduce(jnp.add, pulls), cols.z)
 
     dx = filled(x.z.shape, 0, plan.dtype, x.z)
     if streamed:

@@ -140,5 +140,8 @@ def _runs(group: Int[Array, " m"], row: Int[Array, " m"]) -> tuple[Runs, Runs]:
     def unsorted(values):
         return jnp.zeros_like(place).at[origin].set(values, unique_indices=True)
 
-    starts = [lax.cummax(jnp.where(new, place, 0)) for new in (new_group, new_pair)]
-    return tuple(Runs(unsorted(s), unsorted(s + (place - s) // PART), s) for s in starts)
+    def runs(new):
+        start = lax.cummax(jnp.where(new, place, 0))
+        return Runs(unsorted(start), unsorted(start + (place - start) // PART), start)
+
+    return runs(new_group), runs(new_pair)

@@ -12,6 +12,7 @@ nobody asks for it.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -39,7 +40,7 @@ def row_kl(
     x = Side(hide(anchor_row, -1), teacher.anchors, student.anchors)
     y = Side(hide(contrast_row, -2), teacher.contrasts, student.contrasts)
     z = (x.teacher, x.student, None, None) if symmetric else (x.teacher, x.student, y.teacher, y.student)
-    return _row_kl(plan, scale, *z, x.row, y.row)
+    return _compiled(plan, scale, *z, x.row, y.row)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +73,6 @@ class Side(NamedTuple):
     g: Float[Array, " n"] | None = None
 
 
-@functools.partial(jax.jit, static_argnums=0)
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _row_kl(plan: Plan, scale, xt, xs, yt, ys, x_row, y_row) -> Float[Array, " n"]:
     return _forward(plan, scale, xt, xs, yt, ys, x_row, y_row)[0]
@@ -104,7 +104,8 @@ def _backward(plan: Plan, residuals, g: Array):
     return dscale, *dx, *dy, None, None
 
 
-_row_kl.__wrapped__.defvjp(_forward, _backward)
+_row_kl.defvjp(_forward, _backward)
+_compiled = jax.jit(_row_kl, static_argnums=0)
 
 
 def _values(plan: Plan, x: Side, y: Side, scale) -> tuple[Array, Moments]:
@@ -144,7 +145,8 @@ def _gradient(plan: Plan, x: Side, y: Side, scale):
     def fold(carry, rows: Side, cols: Side):
         a, b = logits(rows.teacher, cols.teacher, scale[0]), logits(rows.student, cols.student, scale[1])
         valid = rows.row[:, None] != cols.row[None, :]
-        pulls = [_pull(a, b, side, at) for side, at in ((rows, _column), (cols, _row)) if side.g is not None]
+        both = ((rows, _column), (cols, _row))
+        pulls = [_pull(a, b, of.moments, of.g, at) for of, at in both if of.moments and of.g is not None]
         pull_a, pull_b = (jnp.where(valid, sum(of_side), 0) for of_side in zip(*pulls))
         return carry[0] + matmul(pull_a, cols.teacher), carry[1] + matmul(pull_b, cols.student)
 
@@ -156,11 +158,10 @@ def _gradient(plan: Plan, x: Side, y: Side, scale):
     return tuple(dz.astype(of.dtype) for dz, of in zip(dx, z)), along
 
 
-def _pull(a: Array, b: Array, side: Side, at) -> tuple[Array, Array]:
+def _pull(a: Array, b: Array, m: Moments, g: Array, at: Callable[[Array], Array]) -> tuple[Array, Array]:
     """`g dKL/da`, `g dKL/db` of the anchors on one side of the tile, before the mask."""
-    m, g = side.moments, at(side.g)
     p, q = jnp.exp(a - at(m.lse_a)), jnp.exp(b - at(m.lse_b))
-    return g * p * (a - b - at(m.gap)), g * (q - p)
+    return at(g) * p * (a - b - at(m.gap)), at(g) * (q - p)
 
 
 def _column(v: Float[Array, " n"]) -> Float[Array, "n 1"]:

@@ -63,7 +63,7 @@ class Layout:
 
     def sweep(self, fold: Fold, carry: Tree, rows: Tree, columns: Tree, tile: int) -> Tree:
         """`sweep` over all columns, inside `apply`."""
-        if self.travels:
+        if self.travels and self.axis:
             return ring.sweep(fold, carry, rows, columns, tile, self.axis)
         return sweep(fold, carry, rows, columns, tile)
 
