@@ -10,10 +10,10 @@ quickstart: $(VENV)/installed
 	$(PY) -m contrastive_jax.linear_eval --config=configs/linear_eval.py:quick --config.pretrained=runs/quickstart
 
 test: $(VENV)/installed-dev
-	$(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 test-all: $(VENV)/installed-dev
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/basedpyright --pythonpath $(PY)

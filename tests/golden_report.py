@@ -1,26 +1,31 @@
 """One line per group at the end of a run: how many golden cases passed, failed or are not covered.
 
-Both golden runners call `record` once per case; pytest prints the table after its own summary. A case that
-no code of ours computes yet is *not covered*, which is neither a pass nor a failure.
+Both golden runners call `record` once per case; pytest prints the table after its own summary, also where the tests
+ran in several processes. A case that no code of ours computes yet is *not covered*: neither a pass nor a failure.
 """
 
 import collections
 
-import pytest
-
 OUTCOMES = ("passed", "failed", "not covered")
-RECORDS = pytest.StashKey[list]()
+PROPERTY = "golden"
 
 
-def record(config, group: str, case_id: str, outcome: str, reason: str = "") -> None:
-    """Note one case's outcome: `passed`, `failed` or `not covered`; the last needs a reason."""
+def record(item, group: str, case_id: str, outcome: str, reason: str = "") -> None:
+    """Note the outcome of the case that the test `item` runs: one of `OUTCOMES`; the last needs a reason."""
     if outcome not in OUTCOMES:
         raise ValueError(f"outcome '{outcome}' is not one of {', '.join(OUTCOMES)}.")
-    config.stash.setdefault(RECORDS, []).append((group, case_id, outcome, reason))
+    item.user_properties.append((PROPERTY, [group, case_id, outcome, reason]))
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    records = config.stash.get(RECORDS, [])
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    records = [
+        value
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == PROPERTY
+    ]
     if not records:
         return
     terminalreporter.section("golden cases")

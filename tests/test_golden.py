@@ -38,7 +38,7 @@ def test_case(fields, folder, request):
         reason = str(error).partition("\n")[0]
         raise
     finally:
-        golden_report.record(request.config, fields["family"], fields["id"], outcome, reason)
+        golden_report.record(request.node, fields["family"], fields["id"], outcome, reason)
     if outcome == "not covered":
         pytest.skip(f"{fields['id']} is not covered: {reason}")
 

@@ -47,7 +47,7 @@ def test_case(fields, folder, request):
         reason = str(error).partition("\n")[0]
         raise
     finally:
-        golden_report.record(request.config, group, fields["name"], outcome, reason)
+        golden_report.record(request.node, group, fields["name"], outcome, reason)
     if outcome == "not covered":
         pytest.skip(f"{fields['name']} is not covered: {reason}")
 

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from contrastive_jax.losses.normalize import l2_normalize
+
 Features = dict[str, Float[Array | np.ndarray, "_ _"]]
 
 
@@ -54,7 +56,7 @@ def predict(
 
     A k larger than the training set lets all of it vote.
     """
-    train, test = _normalized(train), _normalized(test)
+    train, test = (l2_normalize(jnp.asarray(x).astype(float)) for x in (train, test))
     nearest = min(max(ks), train.shape[0])
     blocks, rows = _blocks(train, train_block)
     labels = jnp.asarray(train_labels)
@@ -108,8 +110,3 @@ def _blocks(
     missing = -x.shape[0] % size
     row = jnp.pad(jnp.arange(x.shape[0]), (0, missing), constant_values=-1)
     return jnp.pad(x, ((0, missing), (0, 0))).reshape(-1, size, x.shape[1]), row.reshape(-1, size)
-
-
-def _normalized(x) -> Float[Array, "n dim"]:
-    x = jnp.asarray(x).astype(float)
-    return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-12))

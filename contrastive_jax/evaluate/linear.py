@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, Int
 
 from contrastive_jax.evaluate.accuracy import hits
 from contrastive_jax.evaluate.protocol import Protocol
+from contrastive_jax.losses.normalize import l2_normalize
 from contrastive_jax.train.schedules import scaled_peak
 
 Features = Mapping[str, Float[Array | np.ndarray, "_ _"]]
@@ -216,6 +217,4 @@ def peaks(rates: tuple[float, ...], protocol: Protocol) -> Float[Array, " rates"
 
 def _inputs(x, normalize: bool) -> Array:
     x = jnp.asarray(x).astype(float)
-    if not normalize:
-        return x
-    return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-12))
+    return l2_normalize(x) if normalize else x

@@ -6,7 +6,8 @@ network has any.
 
 import jax
 
-from contrastive_jax.models.heads import MultiExit, l2_normalize
+from contrastive_jax.losses.normalize import l2_normalize
+from contrastive_jax.models.heads import MultiExit
 
 
 @property

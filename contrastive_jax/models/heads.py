@@ -4,16 +4,10 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
 from contrastive_jax.models.layers import Linear
 from contrastive_jax.models.outputs import Outputs
-
-
-def l2_normalize(z: Float[Array, "... dim"], eps: float = 1e-12) -> Float[Array, "... dim"]:
-    """`z / |z|` over the last axis; a zero vector stays zero, with a finite gradient."""
-    return z * lax.rsqrt(jnp.maximum(jnp.sum(z * z, axis=-1, keepdims=True), eps))
 
 
 class ProjectionHead(nn.Module):

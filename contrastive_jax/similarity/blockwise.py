@@ -35,7 +35,7 @@ def row_stats(
 ) -> RowStats:
     """As `dense.row_stats`; `layout` says where the rows are."""
     dtype = compute_dtype(anchors.z, contrasts.z)
-    symmetric = all(a is c for a, c in zip(anchors, contrasts))
+    symmetric = are_same(anchors, contrasts)
     plan = Plan(tuple(sorted(set(want))), layout, symmetric, tile_size(), dtype)
     scale = vary(1 / jnp.asarray(tau, dtype), anchors.z)
     index = layout.first(anchors.z.shape[0]) + jnp.arange(anchors.z.shape[0])
@@ -43,6 +43,11 @@ def row_stats(
     y = Ids(hide(contrasts.row, -2), contrasts.group)
     stats = _compiled(plan, scale, anchors.z, None if symmetric else contrasts.z, x, y)
     return RowStats(**stats)
+
+
+def are_same(anchors: Rows, contrasts: Rows) -> bool:
+    """Whether both are the same arrays, not merely equal ones."""
+    return all(a is c for a, c in zip(anchors, contrasts))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ Two views of the same numbers. Global (`axis=None`): arrays hold all rows, shard
 `shard_map` (`axis="data"`): arrays hold this device's rows, and the engine gathers the contrasts itself.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -27,9 +28,12 @@ from contrastive_jax.similarity.layout import Layout, layout_for
 
 IMPLS = ("auto", "dense", "blockwise", "ring")
 
-# Up to how many pairs per device `auto` takes the whole matrix. CPU: the crossing measured by
-# benchmarks/similarity.py. Elsewhere not timed: 64 MiB of float32.
-DENSE_PAIRS = {"cpu": 160 * 160}
+# Up to how many pairs per device `auto` takes the whole matrix: the crossings that benchmarks/similarity.py
+# measures on two CPU cores. Where anchors are the contrasts, streaming needs no more products than the matrix
+# and wins from the start; elsewhere it multiplies once more, until the matrix outgrows what malloc keeps at
+# hand. On accelerators not timed: 64 MiB of float32.
+DENSE_PAIRS_SAME_ROWS = {"cpu": 160 * 160}
+DENSE_PAIRS = {"cpu": 1500 * 1500}
 DENSE_PAIRS_ELSEWHERE = 4096 * 4096
 
 
@@ -62,7 +66,9 @@ def row_stats(
     check_rows("anchors", anchors)
     check_rows("contrasts", contrasts)
     check_dims(anchors.z, contrasts.z)
-    impl, layout = _choose(impl, axis, anchors.z.shape[0], contrasts.z.shape[0], masked=mask is not None)
+    lengths = anchors.z.shape[0], contrasts.z.shape[0]
+    limits = DENSE_PAIRS_SAME_ROWS if blockwise.are_same(anchors, contrasts) else DENSE_PAIRS
+    impl, layout = _choose(impl, axis, lengths, limits, masked=mask is not None)
     if impl == "dense":
         return dense.row_stats(anchors, _gathered(contrasts, axis), tau=tau, want=want, mask=mask)
     return blockwise.row_stats(anchors, contrasts, tau=tau, want=want, layout=layout)
@@ -97,23 +103,25 @@ def row_kl(
     if rows is None:
         nobody = jnp.full(n, -1)
         rows = nobody, nobody if n == k else jnp.full(k, -1)
-    impl, layout = _choose(impl, axis, n, k, masked=False)
+    impl, layout = _choose(impl, axis, (n, k), DENSE_PAIRS, masked=False)
     if impl == "dense":
         teacher, student = (s._replace(contrasts=_gathered(s.contrasts, axis)) for s in (teacher, student))
         return dense.row_kl(teacher, student, rows[0], _gathered(rows[1], axis))
     return kl.row_kl(teacher, student, *rows, layout=layout)
 
 
-def _choose(impl: str, axis: str | None, n: int, k: int, *, masked: bool) -> tuple[str, Layout]:
+def _choose(
+    impl: str, axis: str | None, lengths: tuple[int, int], limits: dict[str, int], *, masked: bool
+) -> tuple[str, Layout]:
     if impl not in IMPLS:
         raise InputError(f"Unknown similarity implementation '{impl}': {nearest(impl, IMPLS)}")
     if masked and impl not in ("auto", "dense"):
         raise InputError(f"An explicit pair mask needs the whole matrix: use impl='dense', not '{impl}'.")
-    layout = layout_for(axis, ring=impl == "ring", lengths=(n, k))
+    layout = layout_for(axis, ring=impl == "ring", lengths=lengths)
     if impl != "auto":
         return impl, layout
-    pairs = n * k * (lax.axis_size(axis) if axis else 1) // layout.devices
-    limit = DENSE_PAIRS.get(jax.default_backend(), DENSE_PAIRS_ELSEWHERE)
+    pairs = math.prod(lengths) * (lax.axis_size(axis) if axis else 1) // layout.devices
+    limit = limits.get(jax.default_backend(), DENSE_PAIRS_ELSEWHERE)
     return "dense" if masked or pairs <= limit else "blockwise", layout
 
 
