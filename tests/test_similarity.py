@@ -11,7 +11,17 @@ from jax.sharding import PartitionSpec as P
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
-from contrastive_jax.similarity import PairMask, Rows, RowStats, Scores, row_kl, row_stats, sweep
+from contrastive_jax.similarity import (
+    PairMask,
+    Rows,
+    RowStats,
+    Scores,
+    blockwise,
+    dense,
+    row_kl,
+    row_stats,
+    sweep,
+)
 
 ALL = RowStats._fields
 L_OUT = ("lse", "pos_sum", "pos_count")
@@ -191,6 +201,20 @@ def test_inside_shard_map_is_the_same_as_the_global_view(impl, devices, check_vm
     assert_close(inside, value_and_grads(a, None, want=L_OUT, impl="dense")[1][0])
 
 
+@pytest.mark.parametrize("impl", ["dense", "blockwise"])
+def test_inside_shard_map_without_an_axis_the_rows_are_those_here(impl):
+    a = rows(16)
+    mesh = make_mesh(jax.devices()[:2])
+
+    def local(a):
+        return row_stats(a, a, tau=TAU, want=("lse",), impl=impl).lse
+
+    with jax.set_mesh(mesh):
+        lse = jax.jit(jax.shard_map(local, in_specs=P("data"), out_specs=P("data"), check_vma=False))(a)
+    halves = [jax.tree.map(lambda x, h=h: x[h], a) for h in (slice(8), slice(8, 16))]
+    np.testing.assert_allclose(lse, np.concatenate([oracle(h, h, TAU)["lse"] for h in halves]), rtol=1e-5)
+
+
 @functools.partial(jax.jit, static_argnames=("impl", "same"))
 def kl_and_grads(z, tau, ids=None, *, impl, same=False):
     """A weighted sum of `row_kl`, its gradients (four embeddings, two taus) and the values."""
@@ -289,6 +313,23 @@ def test_class_sums_of_a_large_class_keep_their_precision():
     stats = jax.jit(lambda r: row_stats(r, r, tau=0.1, want=("pos_sum", "pos_count"), impl="blockwise"))(r)
     np.testing.assert_array_equal(stats.pos_count, n - 1)
     np.testing.assert_allclose(stats.pos_sum / stats.pos_count, 3 * np.float32(0.577) ** 2 / 0.1, rtol=1e-5)
+
+
+def test_auto_takes_the_matrix_where_it_is_small_or_masked(monkeypatch):
+    taken = []
+    for module in (dense, blockwise):
+        whole = module.row_stats
+        monkeypatch.setattr(
+            module,
+            "row_stats",
+            lambda *a, m=module, f=whole, **k: taken.append(m.__name__[-5:]) or f(*a, **k),
+        )
+    small, large = rows(16), rows(256)
+    mask = PairMask(valid=jnp.ones((256, 256), bool))
+    for anchors, given in ((small, None), (large, None), (large, mask)):
+        row_stats(anchors, anchors, tau=TAU, mask=given)
+    row_stats(large, rows(256), tau=TAU)
+    assert taken == ["dense", "kwise", "dense", "dense"]
 
 
 def test_a_mask_says_what_ids_cannot():

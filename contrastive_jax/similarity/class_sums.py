@@ -2,6 +2,8 @@
 
 The positives of row i are the columns of its group without those of its own identity, so a sum over them
 is the sum of a group minus the sum of a (group, row) pair. Exact for any integer ids, repeated ones too.
+On a GPU the order of addition, hence the last bit, changes from run to run unless XLA is told otherwise
+(`--xla_gpu_deterministic_ops`).
 """
 
 from typing import Any, NamedTuple

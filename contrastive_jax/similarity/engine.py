@@ -87,7 +87,9 @@ def row_kl(
     Differentiable in all embeddings and temperatures: the caller detaches the teacher where the loss says so.
 
     Args:
-      teacher, student: two similarity matrices over the same pairs, each with its own tau and dimension.
+      teacher, student: two similarity matrices over the same pairs, each with its own tau and dimension. As in
+        `row_stats`, the same array as anchors and contrasts is cheaper than an equal one (detach it first, then
+        use it twice).
       rows: identities (of anchors, of contrasts); pairs of equal identity are left out. None keeps every
         column, the anchor's own included.
       impl, axis: as in `row_stats`.
@@ -103,7 +105,8 @@ def row_kl(
     if rows is None:
         nobody = jnp.full(n, -1)
         rows = nobody, nobody if n == k else jnp.full(k, -1)
-    impl, layout = _choose(impl, axis, (n, k), DENSE_PAIRS, masked=False)
+    limits = DENSE_PAIRS_SAME_ROWS if kl.are_same(teacher, student, *rows) else DENSE_PAIRS
+    impl, layout = _choose(impl, axis, (n, k), limits, masked=False)
     if impl == "dense":
         teacher, student = (s._replace(contrasts=_gathered(s.contrasts, axis)) for s in (teacher, student))
         return dense.row_kl(teacher, student, rows[0], _gathered(rows[1], axis))

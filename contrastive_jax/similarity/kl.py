@@ -34,13 +34,19 @@ def row_kl(
 ) -> Float[Array, " n"]:
     """As `dense.row_kl`; `layout` says where the rows are."""
     dtype = compute_dtype(*teacher[:2], *student[:2])
-    symmetric = all(s.anchors is s.contrasts for s in (teacher, student)) and anchor_row is contrast_row
+    symmetric = are_same(teacher, student, anchor_row, contrast_row)
     plan = Plan(layout, symmetric, tile_size(), dtype)
     scale = tuple(vary(1 / jnp.asarray(s.tau, dtype), s.anchors) for s in (teacher, student))
     x = Side(hide(anchor_row, -1), teacher.anchors, student.anchors)
     y = Side(hide(contrast_row, -2), teacher.contrasts, student.contrasts)
     z = (x.teacher, x.student, None, None) if symmetric else (x.teacher, x.student, y.teacher, y.student)
     return _compiled(plan, scale, *z, x.row, y.row)
+
+
+def are_same(teacher: Scores, student: Scores, anchor_row: Array, contrast_row: Array) -> bool:
+    """Whether in both matrices anchors and contrasts are the same arrays, not merely equal ones."""
+    pairs = (teacher[:2], student[:2], (anchor_row, contrast_row))
+    return all(anchor is contrast for anchor, contrast in pairs)
 
 
 @dataclasses.dataclass(frozen=True)
