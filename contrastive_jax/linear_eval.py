@@ -19,12 +19,14 @@ from contrastive_jax.build import build
 from contrastive_jax.data.augment import Recipe
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import baselines, knn
+from contrastive_jax.evaluate.accuracy import ENSEMBLE
 from contrastive_jax.evaluate.features import accuracy_table, fingerprint, make_extract
 from contrastive_jax.evaluate.linear import Epoch
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.selection import LinearResult, evaluate
 from contrastive_jax.evaluate.settings import Evaluation
 from contrastive_jax.experiment import Experiment, assemble, part
+from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
 from contrastive_jax.train.run_directory import RunDirectory
@@ -40,7 +42,7 @@ def judge() -> None:
         )
     run = RunDirectory(pathlib.Path(settings.pretrained))
     experiment = assemble(run.config())
-    record = RunDirectory(run.path / "linear_eval")
+    record = RunDirectory(run.path / settings.folder, elsewhere="choose another --config.folder")
     record.open(config)
     started = time.perf_counter()
     found = judge_run(experiment, run, settings, protocol)
@@ -107,15 +109,16 @@ def judge_run(
     result, clean, tested = linear(trained, "trained encoder")
     if fingerprint((trained.params, trained.extra)) != before:
         raise RuntimeError("the linear evaluation changed the encoder that it judges")
-    top1 = {f"linear, {name}": value for name, value in result.top1.items()}
+    names = sorted(result.top1, key=lambda name: (name == ENSEMBLE, name == FINAL, name))
+    top1 = {f"linear, {name}": result.top1[name] for name in names}
     if settings.knn:
-        votes = knn.accuracy(
-            clean, train.labels, tested, test.labels, classes=train.num_classes, ks=settings.knn
-        )
-        top1 |= {f"{k}-NN, {name}": found[0] for name, by_k in votes.items() for k, found in by_k.items()}
+        classes = train.num_classes
+        votes = knn.accuracy(clean, train.labels, tested, test.labels, classes=classes, ks=settings.knn)
+        exits = [name for name in names if name in votes]
+        top1 |= {f"{k}-NN, {name}": votes[name][k][0] for name in exits for k in settings.knn}
     if settings.controls:
         control, _, _ = linear(untrained, "untrained encoder")
-        top1 |= {f"untrained encoder, linear, {name}": value for name, value in control.top1.items()}
+        top1 |= {f"untrained encoder, linear, {name}": control.top1[name] for name in names}
         top1["raw pixels, logistic regression"] = baselines.pixel_logistic_regression(
             train.images, train.labels, test.images, test.labels
         )

@@ -9,6 +9,8 @@ class Evaluation:
 
     pretrained: str = ""
     """Run directory of the pretraining."""
+    folder: str = "linear_eval"
+    """Where in the run directory the findings go; one folder for every way to judge."""
     step: int = -1
     """Checkpoint to judge; -1: the newest."""
     batch_size: int = 512

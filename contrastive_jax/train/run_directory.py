@@ -29,8 +29,9 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "clu"
 class RunDirectory:
     """Paths and small files of a run. Only process 0 writes; every process checks."""
 
-    def __init__(self, path: pathlib.Path):
+    def __init__(self, path: pathlib.Path, *, elsewhere: str = "choose another --workdir"):
         self.path = path
+        self._elsewhere = elsewhere  # what to do where the path is taken
         self.writes = jax.process_index() == 0
 
     @property
@@ -58,9 +59,13 @@ class RunDirectory:
         """Raises what `open` would, and changes nothing: to ask before data is read."""
         file = self.path / "config.json"
         if self.writes and file.exists():
-            check_same(json.loads(file.read_text()), json.loads(json.dumps(config)), self.path)
+            differing = differences(json.loads(file.read_text()), json.loads(json.dumps(config)))
+            if differing:
+                raise InputError(
+                    f"{self.path} holds a run with another config: {'; '.join(differing)}; {self._elsewhere}."
+                )
         elif self.writes and self.path.exists() and any(self.path.iterdir()):
-            raise InputError(f"{self.path} is not empty and holds no run: choose another --workdir.")
+            raise InputError(f"{self.path} is not empty and holds no run: {self._elsewhere}.")
 
     def config(self) -> dict[str, Any]:
         """The config of a finished or running run. Raises InputError where the path holds none."""
@@ -81,17 +86,14 @@ class RunDirectory:
             write_json(self.path / "summary.json", summary)
 
 
-def check_same(old: Mapping, new: Mapping, path: pathlib.Path) -> None:
+def differences(old: Mapping, new: Mapping) -> list[str]:
+    """Every field in which two configs differ, with both values."""
     old, new = flat(old), flat(new)
-    differing = [
+    return [
         f"{key} ({old.get(key, 'absent')!r} there, {new.get(key, 'absent')!r} now)"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]
-    if differing:
-        raise InputError(
-            f"{path} holds a run with another config: {'; '.join(differing)}. Choose another --workdir."
-        )
 
 
 def flat(tree: Mapping, prefix: str = "") -> dict[str, Any]:
