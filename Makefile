@@ -2,21 +2,33 @@
 PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
+PYTEST := $(PY) -m pytest -n 2 --dist loadfile
+# The newest jax needs Python 3.12; this one is for the tests of both worlds.
+NEWEST := $(shell for p in python3.12 $(HOME)/.pyenv/versions/3.12*/bin/python; do \
+	"$$p" -c '' 2>/dev/null && echo "$$p" && break; done)
 
-.PHONY: quickstart test test-all lint clean
+.PHONY: quickstart test test-all test-newest smoke-newest lint clean
 
 quickstart: $(VENV)/installed
 	$(PY) -m contrastive_jax.main --config=configs/quickstart.py --workdir=runs/quickstart
 	$(PY) -m contrastive_jax.linear_eval --config=configs/linear_eval.py:quick --config.pretrained=runs/quickstart
 
 test: $(VENV)/installed-dev
-	$(PY) -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
+# The long proofs too, then the tests on the newest jax.
 test-all: $(VENV)/installed-dev
-	$(PY) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+	$(MAKE) test-newest
+
+test-newest smoke-newest:
+	@if [ -z "$(NEWEST)" ]; then echo "no Python 3.12 here: the tests on the newest jax are left out"; \
+	else $(MAKE) test PYTHON="$(NEWEST)" VENV=.venv312 $(if $(filter smoke-newest,$@),PYTEST_ARGS=tests/test_smoke.py); fi
 
 lint: $(VENV)/installed-dev
-	$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check . && $(VENV)/bin/basedpyright --pythonpath $(PY)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/basedpyright --pythonpath $(PY)
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,7 +40,7 @@ $(VENV)/installed-dev: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
 	$(PY) -m pip install --quiet -r requirements-dev.txt
-	touch $@ $(VENV)/installed
+	touch $(VENV)/installed $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf .venv .venv312
