@@ -13,10 +13,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-
-class NotCovered(Exception):
-    """The case asks for something no code of ours computes; the message says what."""
+from golden_report import NotCovered
 
 
 @dataclasses.dataclass(frozen=True)

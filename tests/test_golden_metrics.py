@@ -37,19 +37,8 @@ def test_case(fields, folder, request):
     if fields.get("target") == "none":
         pytest.skip(f"{fields['name']} has no target: {fields.get('reason', 'it records a quirk')}")
     group, _, _ = fields["name"].partition("/")
-    outcome, reason = "failed", ""
-    try:
+    with golden_report.recorded(request.node, group, fields["name"]):
         run(fields, folder)
-        outcome = "passed"
-    except NotCovered as gap:
-        outcome, reason = "not covered", str(gap)
-    except BaseException as error:
-        reason = str(error).partition("\n")[0]
-        raise
-    finally:
-        golden_report.record(request.node, group, fields["name"], outcome, reason)
-    if outcome == "not covered":
-        pytest.skip(f"{fields['name']} is not covered: {reason}")
 
 
 SCHEDULE = {

@@ -91,3 +91,12 @@ def test_state_is_a_function_of_the_seed_alone():
     one, eight = session("supcon", 1).state(), session("supcon", 8).state()
     assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(eight)))
     assert isinstance(one, train_state.TrainState)
+
+
+def test_bfloat16_is_for_computation_alone():
+    half, full = Session("selfcon_s", 1, 0, precision="bfloat16"), session("selfcon_s", 1)
+    state, metrics = half.run(2)
+    assert {leaf.dtype for leaf in jax.tree.leaves((state.params, state.extra))} == {np.dtype("float32")}
+    reference = full.run(2)[1]
+    assert metrics[0]["loss"] != reference[0]["loss"], "nothing was computed in bfloat16"
+    np.testing.assert_allclose(metrics[0]["loss"], reference[0]["loss"], rtol=0.02)

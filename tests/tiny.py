@@ -39,8 +39,8 @@ def session(name: str, devices: int, seed: int = 0) -> "Session":
 class Session:
     """A method, its compiled step on some devices, and its batches."""
 
-    def __init__(self, name: str, devices: int, seed: int):
-        self.parts = experiment(name, seed=seed)
+    def __init__(self, name: str, devices: int, seed: int, **top):
+        self.parts = experiment(name, seed=seed, **top)
         self.mesh = make_mesh(jax.devices()[:devices])
         self.data = load("digits", "train")
         self.method = self.parts.method(self.data.num_classes)
