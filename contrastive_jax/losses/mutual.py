@@ -111,7 +111,10 @@ def _identity(v: Cohort):
 
 
 def _kl(teacher: Scores, student: Scores, rows, impl: str) -> Array:
-    return row_kl(lax.stop_gradient(teacher), student, rows=rows, impl=impl)
+    anchors = lax.stop_gradient(teacher.anchors)
+    # One array for both sides stays one: the engine then knows that they are the same rows.
+    contrasts = anchors if teacher.contrasts is teacher.anchors else lax.stop_gradient(teacher.contrasts)
+    return row_kl(Scores(anchors, contrasts, teacher.tau), student, rows=rows, impl=impl)
 
 
 def _ensemble(logits):
