@@ -7,6 +7,7 @@ them the untrained encoder and logistic regression on raw pixels. What it found 
 """
 
 import dataclasses
+import functools
 import pathlib
 import time
 from typing import Any
@@ -17,11 +18,12 @@ from tqdm import tqdm
 from contrastive_jax import commands
 from contrastive_jax.build import build
 from contrastive_jax.data.augment import Recipe
+from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import baselines, knn
 from contrastive_jax.evaluate.accuracy import ENSEMBLE
-from contrastive_jax.evaluate.features import accuracy_table, fingerprint, make_extract
-from contrastive_jax.evaluate.linear import Epoch
+from contrastive_jax.evaluate.features import Extract, accuracy_table, fingerprint, make_extract
+from contrastive_jax.evaluate.linear import Epoch, Features
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.selection import LinearResult, evaluate
 from contrastive_jax.evaluate.settings import Evaluation
@@ -30,7 +32,7 @@ from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
 from contrastive_jax.train.run_directory import RunDirectory
-from contrastive_jax.train.state import create
+from contrastive_jax.train.state import TrainState, create
 
 
 def judge() -> None:
@@ -67,30 +69,47 @@ def judge_run(
     """All figures of one run, in percent, ready for its `summary.json`."""
     train, test = experiment.load(experiment.data.train_split), experiment.load(experiment.data.test_split)
     mesh, method = make_mesh(), experiment.method(train.num_classes)
-    recipe = crop_and_flip(experiment.recipe)
-    extract = make_extract(method, recipe, mesh, batch_size=settings.batch_size)
-    untrained = create(
-        method,
-        experiment.optimizer.transform(lambda step: 0.0),
-        experiment.run.seed,
-        experiment.view_shape(train),
-        mesh,
-    )
-    checkpoints = Checkpoints(run.checkpoints)
+    optimizer = experiment.optimizer.transform(experiment.learning_rate_schedule(1.0))
+    untrained = create(method, optimizer, experiment.run.seed, experiment.view_shape(train), mesh)
+    checkpoints = Checkpoints(run.checkpoints, read_only=True)
     trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
     checkpoints.close()
+    extract = make_extract(method, crop_and_flip(experiment.recipe), mesh, batch_size=settings.batch_size)
+    linear = functools.partial(judge_linearly, extract=extract, train=train, test=test, protocol=protocol)
 
-    def linear(state, name: str) -> tuple[LinearResult, dict, dict]:
-        clean = extract(state.params, state.extra, train.images)
-        tested = extract(state.params, state.extra, test.images)
-        bar = tqdm(desc=f"linear evaluation, {name}", unit="epoch", disable=None)
+    before = fingerprint((trained.params, trained.extra))
+    result, clean, tested = linear(trained, name="trained encoder")
+    if fingerprint((trained.params, trained.extra)) != before:
+        raise RuntimeError("the linear evaluation changed the encoder that it judges")
+    top1 = in_order("linear", result.top1)
+    if settings.knn:
+        classes = train.num_classes
+        votes = knn.accuracy(clean, train.labels, tested, test.labels, classes=classes, ks=settings.knn)
+        for k in settings.knn:
+            top1 |= in_order(f"{k}-NN", {name: by_k[k][0] for name, by_k in votes.items()})
+    if settings.controls:
+        control, _, _ = linear(untrained, name="untrained encoder")
+        top1 |= in_order("untrained encoder, linear", control.top1)
+        top1["raw pixels, logistic regression"] = baselines.pixel_logistic_regression(
+            train.images, train.labels, test.images, test.labels
+        )
+    return {"step": int(trained.step), "top1": top1, **report(result)}
+
+
+def judge_linearly(
+    state: TrainState, *, name: str, extract: Extract, train: Dataset, test: Dataset, protocol: Protocol
+) -> tuple[LinearResult, Features, Features]:
+    """The protocol on one encoder; also its features of the training and test images as they are."""
+    clean, tested = (extract(state.params, state.extra, data.images) for data in (train, test))
+
+    def augmented(epoch: int) -> Features:
+        key = jax.random.fold_in(jax.random.key(protocol.seed), epoch)
+        return extract(state.params, state.extra, train.images, key)
+
+    with tqdm(desc=f"linear evaluation, {name}", unit="epoch", disable=None) as bar:
 
         def advance(stage: str, epoch: Epoch) -> None:
             bar.update()
-
-        def augmented(epoch: int):
-            key = jax.random.fold_in(jax.random.key(protocol.seed), epoch)
-            return extract(state.params, state.extra, train.images, key)
 
         result = evaluate(
             augmented if protocol.augment == "crop_flip" else clean,
@@ -102,27 +121,13 @@ def judge_run(
             clean=clean,
             on_epoch=advance,
         )
-        bar.close()
-        return result, clean, tested
+    return result, clean, tested
 
-    before = fingerprint((trained.params, trained.extra))
-    result, clean, tested = linear(trained, "trained encoder")
-    if fingerprint((trained.params, trained.extra)) != before:
-        raise RuntimeError("the linear evaluation changed the encoder that it judges")
-    names = sorted(result.top1, key=lambda name: (name == ENSEMBLE, name == FINAL, name))
-    top1 = {f"linear, {name}": result.top1[name] for name in names}
-    if settings.knn:
-        classes = train.num_classes
-        votes = knn.accuracy(clean, train.labels, tested, test.labels, classes=classes, ks=settings.knn)
-        exits = [name for name in names if name in votes]
-        top1 |= {f"{k}-NN, {name}": votes[name][k][0] for name in exits for k in settings.knn}
-    if settings.controls:
-        control, _, _ = linear(untrained, "untrained encoder")
-        top1 |= {f"untrained encoder, linear, {name}": control.top1[name] for name in names}
-        top1["raw pixels, logistic regression"] = baselines.pixel_logistic_regression(
-            train.images, train.labels, test.images, test.labels
-        )
-    return {"step": int(trained.step), "top1": top1, **report(result)}
+
+def in_order(what: str, by_exit: dict[str, float]) -> dict[str, float]:
+    """Sub-networks in depth order, then the backbone, then the ensemble, each with what was measured."""
+    names = sorted(by_exit, key=lambda name: (name == ENSEMBLE, name == FINAL, name))
+    return {f"{what}, {name}": by_exit[name] for name in names}
 
 
 def crop_and_flip(recipe: Recipe) -> Recipe:

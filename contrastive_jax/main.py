@@ -57,32 +57,21 @@ def fit(experiment: Experiment, dataset: Dataset, run: RunDirectory) -> None:
     checkpoints = Checkpoints(run.checkpoints, every_steps=every, keep=experiment.checkpoint.keep)
     if checkpoints.latest() is not None:
         state = checkpoints.restore(state)
-    first = int(state.step)
-    if first >= total:
+    if state.step >= total:
         print(f"{run.path} is finished: all {total} steps are done.")
         return
-    writer = MetricWriter(run.path, first=first, total=total, batch_size=batch_size)
+    micro_batches = experiment.run.micro_batches
+    recipe = experiment.recipe
+    step = make_step(method, optimizer, schedule, recipe, seed=seed, mesh=mesh, micro_batches=micro_batches)
+    writer = MetricWriter(run.path, first=int(state.step), total=total, batch_size=batch_size)
 
-    def batch_at(step: int) -> Batch:
-        return global_batch(dataset, batch_indices(seed, step, size, batch_size), batch_sharding(mesh))
+    def batch_at(number: int) -> Batch:
+        return global_batch(dataset, batch_indices(seed, number, size, batch_size), batch_sharding(mesh))
 
     try:
-        state, report = train(
-            make_step(
-                method,
-                optimizer,
-                schedule,
-                experiment.recipe,
-                seed=seed,
-                mesh=mesh,
-                micro_batches=experiment.run.micro_batches,
-            ),
-            state,
-            batch_at,
-            total_steps=total,
-            log_every=experiment.log.every_steps,
-            checkpoints=checkpoints,
-            writer=writer,
+        every = experiment.log.every_steps
+        report = train(
+            step, state, batch_at, total_steps=total, log_every=every, checkpoints=checkpoints, writer=writer
         )
     finally:
         checkpoints.close()

@@ -13,14 +13,17 @@ from contrastive_jax.train.state import TrainState
 class Checkpoints:
     """The checkpoints of one run, by step (the number of finished updates)."""
 
-    def __init__(self, folder: pathlib.Path, *, every_steps: int = 1, keep: int = 2):
+    def __init__(self, folder: pathlib.Path, *, every_steps: int = 1, keep: int = 2, read_only: bool = False):
+        """`read_only`: to look at the checkpoints of a run that may be writing them at this moment."""
         every = policies.AnySavePolicy(
             [policies.FixedIntervalPolicy(every_steps), policies.PreemptionCheckpointingPolicy()]
         )
         options = ocp.CheckpointManagerOptions(
             save_decision_policy=every,
             preservation_policy=policies.LatestN(keep),
-            cleanup_tmp_directories=True,
+            cleanup_tmp_directories=not read_only,  # what a killed process left behind
+            create=not read_only,
+            read_only=read_only,
         )
         self.folder = folder
         self._manager = ocp.CheckpointManager(folder.resolve(), options=options)

@@ -18,8 +18,8 @@ def train(
     log_every: int,
     checkpoints: Checkpoints,
     writer: MetricWriter,
-) -> tuple[TrainState, dict[str, float]]:
-    """Runs from `state.step` to `total_steps`; returns the last state and the last report.
+) -> dict[str, float]:
+    """Runs from `state.step` to `total_steps`, saves the last state and returns the last report.
 
     batch_at: the batch of a step, a pure function of its number. A checkpoint is written only after all
     losses and gradients before it were seen to be finite. Raises NonFiniteLoss otherwise.
@@ -37,4 +37,4 @@ def train(
         if save:
             checkpoints.save(state)
             last_good = done
-    return state, report
+    return report
