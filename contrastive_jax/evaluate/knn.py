@@ -8,6 +8,7 @@ rank by the training row's number, equal scores by the class.
 """
 
 import functools
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from jaxtyping import Array, Float, Int
 
 from contrastive_jax.losses.normalize import l2_normalize
 
-Features = dict[str, Float[Array | np.ndarray, "_ _"]]
+Features = Mapping[str, Float[Array | np.ndarray, "_ _"]]
 
 
 def accuracy(
