@@ -13,6 +13,9 @@ Recipe: App. B (1000 epochs, batch 256, 0.0625 per 128 images, SGD 0.9, weight d
 The authors' released script is of a later version of the paper and differs: `fc` sub-network, batch 1024,
 learning rate 0.5 with 10 warm-up epochs from 0.01. Its loss is the mean over anchors times tau / 0.07, which
 `loss_scale` keeps; its cosine is per epoch and ends at a thousandth of the peak, which `schedule` keeps.
+
+A run of a few epochs wants a warm-up (`--config.schedule.warmup_epochs=0.5`) and `--config.schedule.per=step`:
+without a warm-up the loss may rest for long at its value for equal embeddings, loss_scale * log(anchors - 1).
 """
 
 from contrastive_jax.configuration import pretraining
