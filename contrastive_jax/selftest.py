@@ -88,6 +88,10 @@ def plan(devices: int, full: bool) -> list[tuple[str, int]]:
     return [(impl, devices) for impl in IMPLS] + [("auto", n) for n in fewer]
 
 
+AT_A_TIME = 8
+"""Losses whose programs are held in memory together."""
+
+
 def table(cases: Sequence[Case], columns: Sequence[tuple[str, int]]) -> int:
     """Prints a line per loss; returns how many failed."""
     width = max((len(case.name) for case in cases), default=0)
@@ -97,21 +101,29 @@ def table(cases: Sequence[Case], columns: Sequence[tuple[str, int]]) -> int:
     failed = 0
     # Compiling is nearly all of the work, and leaves Python free; programs run one at a time, in order.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        pending = []
-        for case in cases:
-            make_ready = functools.partial(compile_case, case, make(case, samples))
-            jobs = [pool.submit(make_ready, impl, n) for impl, n in [("dense", 1), *columns]]
-            pending.append((case, jobs))
-        for case, (reference, *others) in pending:
-            print(f"{case.name:{width}}", end="", flush=True)
-            expected = reference.result()()
-            bad = not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(expected))
-            for job in others:
-                text, wrong = compare(job.result(), expected)
-                print(f" {text:>9}", end="", flush=True)
-                bad |= wrong
-            print("   DIFFERS" if bad else "")
-            failed += bad
+        for first in range(0, len(cases), AT_A_TIME):
+            failed += lines(pool, cases[first : first + AT_A_TIME], columns, samples, width)
+            jax.clear_caches()  # a process may map only so many programs into memory
+    return failed
+
+
+def lines(pool, cases: Sequence[Case], columns: Sequence[tuple[str, int]], samples: int, width: int) -> int:
+    """Compiles these cases together and prints their lines; returns how many failed."""
+    failed, pending = 0, []
+    for case in cases:
+        make_ready = functools.partial(compile_case, case, make(case, samples))
+        jobs = [pool.submit(make_ready, impl, n) for impl, n in [("dense", 1), *columns]]
+        pending.append((case, jobs))
+    for case, (reference, *others) in pending:
+        print(f"{case.name:{width}}", end="", flush=True)
+        expected = reference.result()()
+        bad = not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(expected))
+        for job in others:
+            text, wrong = compare(job.result(), expected)
+            print(f" {text:>9}", end="", flush=True)
+            bad |= wrong
+        print("   DIFFERS" if bad else "")
+        failed += bad
     return failed
 
 
