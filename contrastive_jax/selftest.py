@@ -36,6 +36,8 @@ SCALARS = dict(tau=0.2, alpha=0.7, beta=0.7, cap=2, soft=3.0)
 CLASSES = 5
 IMPLS = ("dense", "blockwise", "ring")
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+AT_A_TIME = 8
+"""Losses whose programs are held in memory together."""
 TOLERANCE = 1e-4  # of the largest entry, in float32; an error of the method is of order 1
 
 
@@ -86,10 +88,6 @@ def plan(devices: int, full: bool) -> list[tuple[str, int]]:
     if full:
         return [(impl, n) for n in (1, *fewer, devices) for impl in ("auto", *IMPLS)]
     return [(impl, devices) for impl in IMPLS] + [("auto", n) for n in fewer]
-
-
-AT_A_TIME = 8
-"""Losses whose programs are held in memory together."""
 
 
 def table(cases: Sequence[Case], columns: Sequence[tuple[str, int]]) -> int:
