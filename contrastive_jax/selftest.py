@@ -178,7 +178,8 @@ def make(case: Case, samples: int) -> dict[str, Any]:
 
     def one(annotation):
         names = annotation.dim_str.split()
-        shape = [samples if n in ("sample", "n") else int(n) if n.isdigit() else LENGTHS[n] for n in names]
+        lengths = LENGTHS | {"sample": samples, "n": samples}
+        shape = [math.prod(int(f) if f.isdigit() else lengths[f] for f in n.split("*")) for n in names]
         kinds = annotation.dtypes if is_kind(annotation) else ()
         if "float32" in kinds:
             z = rng.normal(size=shape)
@@ -215,7 +216,8 @@ def as_case(name: str, fn: Callable[..., Any]) -> Iterator[Case]:
             return
     dims = [a.dim_str.split() for a in jax.tree.leaves(arrays, is_leaf=is_annotation)]
     smooth = any("float32" in a.dtypes for a in jax.tree.leaves(arrays, is_leaf=is_annotation) if is_kind(a))
-    known = all(d.isdigit() or d in LENGTHS or d in ("sample", "n") for of in dims for d in of)
+    factors = {f for of in dims for d in of for f in d.split("*")}
+    known = all(f.isdigit() or f in LENGTHS or f in ("sample", "n") for f in factors)
     if known and smooth and any(of[:1] == ["sample"] for of in dims):
         yield Case(name, fn, arrays, scalars, "impl" in hints)
 

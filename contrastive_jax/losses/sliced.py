@@ -26,9 +26,9 @@ def sliced_wasserstein(
 
 
 def generalized_swd(
-    z: Float[Array, "sample 2 dim"], prior: Float[Array, "n dim"], w: Float[Array, "dim direction"]
+    z: Float[Array, "sample 2 dim"], prior: Float[Array, "2*sample dim"], w: Float[Array, "dim direction"]
 ) -> Terms:
-    """Eq. 2 with the SWD as distribution term (Table 1, rows 2 to 4); n = 2 samples.
+    """Eq. 2 with the SWD as distribution term (Table 1, rows 2 to 4).
 
     `z` is L2-normalised by the caller for the hypersphere prior, raw for the others. The distribution term
     belongs to the batch as a whole: every sample carries it.
