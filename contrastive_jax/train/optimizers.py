@@ -10,19 +10,18 @@ parameter's path (`encoder/block1/conv/kernel`), which take parameters out.
 
 import dataclasses
 import re
+import sys
 
 import jax
 import optax
 
+from contrastive_jax.build import find_in_module
 from contrastive_jax.errors import InputError, nearest
 
 
 def optimizer(name: str) -> type:
     """The optimizer class called `name` (sgd, lars, adamw, rmsprop); InputError otherwise."""
-    classes = {cls.__name__.lower(): cls for cls in (SGD, LARS, AdamW, RMSProp)}
-    if name not in classes:
-        raise InputError(f"unknown optimizer '{name}': {nearest(name, classes)}")
-    return classes[name]
+    return find_in_module(sys.modules[__name__], name, "optimizer")
 
 
 @dataclasses.dataclass(frozen=True)

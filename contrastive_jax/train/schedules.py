@@ -15,11 +15,13 @@ SupCon (TensorFlow) stage 2         Exponential(decay=0.97, epochs_per_decay=0.5
 
 import dataclasses
 import math
+import sys
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from contrastive_jax.build import find_in_module
 from contrastive_jax.errors import InputError, nearest
 
 # examples / batch_size is a rounded float: a whole number of steps may come out just below itself.
@@ -28,10 +30,7 @@ ROUNDING = 1e-6
 
 def schedule(name: str) -> type:
     """The schedule class called `name` (constant, cosine, step, exponential); InputError otherwise."""
-    classes = {cls.__name__.lower(): cls for cls in (Constant, Cosine, Step, Exponential)}
-    if name not in classes:
-        raise InputError(f"unknown schedule '{name}': {nearest(name, classes)}")
-    return classes[name]
+    return find_in_module(sys.modules[__name__], name, "schedule")
 
 
 def scaled_peak(lr: float, rule: str, *, batch_size: int, reference: int = 256) -> float:
