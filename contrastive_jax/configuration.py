@@ -4,7 +4,6 @@ A config file calls `pretraining(...)`, sets what its experiment needs and retur
 sections' fields and defaults are those of the dataclasses that they build; this file only collects them.
 """
 
-import re
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -14,6 +13,7 @@ from contrastive_jax.errors import InputError, nearest
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.settings import Evaluation
 from contrastive_jax.experiment import CHOICES, SECTIONS, Run, section_class
+from contrastive_jax.models import published
 
 DATASETS: dict[str, dict[str, Any]] = {
     "cifar10": dict(source="tfds:cifar10", mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010)),
@@ -33,7 +33,7 @@ def pretraining(
     """
     dataset, network = (argument.split(",") + ["resnet18"])[:2]
     preset = dataset_preset(dataset)
-    family, depth = network_name(network)
+    family, fields = published(network)
     names = {"network": family, "method": method, "optimizer": optimizer, "schedule": schedule}
     config = ConfigDict(defaults(Run))
     for section in (*SECTIONS, *CHOICES):
@@ -42,7 +42,7 @@ def pretraining(
     config.update(
         data={"source": preset["source"]},
         augment={"mean": preset["mean"], "std": preset["std"]},
-        network={"depth": depth},
+        network=fields,
     )
     return config
 
@@ -63,11 +63,3 @@ def dataset_preset(name: str) -> dict[str, Any]:
             " and set --config.data.source, --config.augment.mean and --config.augment.std."
         )
     return DATASETS[name]
-
-
-def network_name(text: str) -> tuple[str, int]:
-    """`resnet50` -> ("resnet", 50)."""
-    match = re.fullmatch(r"([a-z_]+?)_?(\d+)", text)
-    if not match:
-        raise InputError(f"'{text}' names no network: give a family and a depth, such as resnet18.")
-    return match[1], int(match[2])

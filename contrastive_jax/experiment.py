@@ -11,6 +11,7 @@ import optax
 from contrastive_jax.build import build, find_in_package
 from contrastive_jax.data.augment import Recipe
 from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.order import steps_per_epoch
 from contrastive_jax.data.sources import load
 from contrastive_jax.errors import InputError, nearest
 from contrastive_jax.methods import Method
@@ -34,6 +35,8 @@ class Run:
     def __post_init__(self):
         if self.epochs <= 0:
             raise InputError(f"config.epochs is {self.epochs}: give a positive number.")
+        if self.batch_size < 1:
+            raise InputError(f"config.batch_size is {self.batch_size}; it must be at least 1.")
         if self.precision not in PRECISIONS:
             raise InputError(f"config.precision is '{self.precision}': {nearest(self.precision, PRECISIONS)}")
 
@@ -110,12 +113,26 @@ class Experiment:
         """One split of the data set, e.g. `data.train_split`."""
         return load(self.data.source, split, self.data.data_dir)
 
-    def method(self, num_classes: int) -> Method:
-        """The method with its networks."""
+    def method(self, *, num_classes: int, examples: int) -> Method:
+        """The method with its networks, for a training set of so many classes and examples.
+
+        Of `encoder`, `head`, `num_classes`, `examples`, `batch_size` and `total_steps` it gets those that it
+        has as fields.
+        """
         dtype = compute_dtype(self.run.precision)
-        encoder = self._part("network", dtype=dtype)
-        head = self._part("head", dtype=dtype)
-        return self._part("method", encoder=encoder, head=head, num_classes=num_classes)
+        return self._part(
+            "method",
+            encoder=self._part("network", dtype=dtype),
+            head=self._part("head", dtype=dtype),
+            num_classes=num_classes,
+            examples=examples,
+            batch_size=self.run.batch_size,
+            total_steps=self.total_steps(examples),
+        )
+
+    def total_steps(self, examples: int) -> int:
+        """Updates of the whole run."""
+        return max(1, round(self.run.epochs * steps_per_epoch(examples, self.run.batch_size)))
 
     def view_shape(self, dataset: Dataset) -> tuple[int, int, int]:
         """Height, width and channels of what the networks see."""
@@ -149,7 +166,10 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         log=part(config, "log"),
         checkpoint=part(config, "checkpoint"),
     )
-    experiment.method(num_classes=2)  # only to refuse a wrong network, head or method before data is read
+    some = max(2, run.batch_size)
+    experiment.method(
+        num_classes=some, examples=some
+    )  # only to refuse a wrong network, head or method before data is read
     return experiment
 
 

@@ -68,7 +68,8 @@ def judge_run(
 ) -> dict[str, Any]:
     """All figures of one run, in percent, ready for its `summary.json`."""
     train, test = experiment.load(experiment.data.train_split), experiment.load(experiment.data.test_split)
-    mesh, method = make_mesh(), experiment.method(train.num_classes)
+    mesh = make_mesh()
+    method = experiment.method(num_classes=train.num_classes, examples=len(train))
     optimizer = experiment.optimizer.transform(experiment.learning_rate_schedule(1.0))
     untrained = create(method, optimizer, experiment.run.seed, experiment.view_shape(train), mesh)
     checkpoints = Checkpoints(run.checkpoints, read_only=True)

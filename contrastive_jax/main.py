@@ -45,8 +45,8 @@ def fit(experiment: Experiment, dataset: Dataset, run: RunDirectory) -> None:
     seed, batch_size = experiment.run.seed, experiment.run.batch_size
     size = len(dataset.labels)
     per_epoch = steps_per_epoch(size, batch_size)
-    total = max(1, round(experiment.run.epochs * per_epoch))
-    method = experiment.method(dataset.num_classes)
+    total = experiment.total_steps(size)
+    method = experiment.method(num_classes=dataset.num_classes, examples=size)
     schedule = experiment.learning_rate_schedule(per_epoch)
     optimizer = experiment.optimizer.transform(schedule)
 

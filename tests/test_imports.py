@@ -46,7 +46,10 @@ def test_config_states_its_command_and_builds(file):
         from contrastive_jax.experiment import assemble
 
         parts = assemble(config)
-        assert parts.method(10).views >= 1 and parts.learning_rate_schedule(100)(0) >= 0
+        assert (
+            parts.method(num_classes=10, examples=2000).views >= 1
+            and parts.learning_rate_schedule(100)(0) >= 0
+        )
     else:
         from contrastive_jax.linear_eval import parts
 

@@ -43,7 +43,7 @@ class Session:
         self.parts = experiment(name, seed=seed, **top)
         self.mesh = make_mesh(jax.devices()[:devices])
         self.data = load("digits", "train")
-        self.method = self.parts.method(self.data.num_classes)
+        self.method = self.parts.method(num_classes=self.data.num_classes, examples=len(self.data))
         self.schedule = self.parts.learning_rate_schedule(10)
         self.optimizer = self.parts.optimizer.transform(self.schedule)
         self.step = make_step(

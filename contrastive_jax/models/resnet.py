@@ -210,3 +210,4 @@ LAYOUTS = {
     152: (BottleneckBlock, (3, 8, 36, 3)),
     200: (BottleneckBlock, (3, 24, 36, 3)),
 }
+NAMED = {f"resnet{depth}": {"depth": depth} for depth in LAYOUTS}
