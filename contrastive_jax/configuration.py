@@ -18,6 +18,7 @@ from contrastive_jax.models import published
 DATASETS: dict[str, dict[str, Any]] = {
     "cifar10": dict(source="tfds:cifar10", mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010)),
     "cifar100": dict(source="tfds:cifar100", mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761)),
+    "imagenet": dict(source="folder:imagenet", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     "fashion_mnist": dict(source="fashion_mnist_10k", mean=(0.2860,), std=(0.3530,)),
     "digits": dict(source="digits", mean=(0.3053,), std=(0.3760,)),
 }
@@ -25,7 +26,12 @@ DATASETS: dict[str, dict[str, Any]] = {
 
 
 def pretraining(
-    method: str, argument: str, *, optimizer: str = "sgd", schedule: str = "cosine"
+    method: str,
+    argument: str,
+    *,
+    optimizer: str = "sgd",
+    schedule: str = "cosine",
+    sampler: str = "uniform",
 ) -> ConfigDict:
     """All sections of a pretraining run.
 
@@ -34,7 +40,13 @@ def pretraining(
     dataset, network = (argument.split(",") + ["resnet18"])[:2]
     preset = dataset_preset(dataset)
     family, fields = published(network)
-    names = {"network": family, "method": method, "optimizer": optimizer, "schedule": schedule}
+    names = {
+        "network": family,
+        "method": method,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "sampler": sampler,
+    }
     config = ConfigDict(defaults(Run))
     for section in (*SECTIONS, *CHOICES):
         chosen = {"name": names[section]} if section in CHOICES else {}

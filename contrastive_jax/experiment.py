@@ -6,14 +6,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jaxtyping import Int
 
 from contrastive_jax.build import build, find_in_package
 from contrastive_jax.data.augment import Recipe
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.order import steps_per_epoch
+from contrastive_jax.data.samplers import Sampler, sampler
 from contrastive_jax.data.sources import load
 from contrastive_jax.errors import InputError, nearest
+from contrastive_jax.evaluate.monitor import Monitor
 from contrastive_jax.methods import Method
 from contrastive_jax.models.heads import ProjectionHead
 from contrastive_jax.train import optimizers, schedules
@@ -78,6 +82,7 @@ SECTIONS = {
     "head": ProjectionHead,
     "learning_rate": LearningRate,
     "log": Log,
+    "monitor": Monitor,
     "checkpoint": CheckpointPolicy,
 }
 """Sections whose class is fixed."""
@@ -86,6 +91,7 @@ CHOICES = {
     "method": lambda name: find_in_package("contrastive_jax.methods", name, "method"),
     "optimizer": optimizers.optimizer,
     "schedule": schedules.schedule,
+    "sampler": sampler,
 }
 """Sections whose class is named by their field `name`."""
 
@@ -102,22 +108,24 @@ class Experiment:
     config: Mapping[str, Any]
     run: Run
     data: Data
+    sampler: Sampler
     recipe: Recipe
     learning_rate: LearningRate
     schedule: Any
     optimizer: Any
     log: Log
+    monitor: Monitor
     checkpoint: CheckpointPolicy
 
     def load(self, split: str) -> Dataset:
         """One split of the data set, e.g. `data.train_split`."""
         return load(self.data.source, split, self.data.data_dir)
 
-    def method(self, *, num_classes: int, examples: int) -> Method:
-        """The method with its networks, for a training set of so many classes and examples.
+    def method(self, *, num_classes: int, labels: Int[np.ndarray, " examples"]) -> Method:
+        """The method with its networks, for a training set of so many classes and these labels.
 
-        Of `encoder`, `head`, `num_classes`, `examples`, `batch_size` and `total_steps` it gets those that it
-        has as fields.
+        Of `encoder`, `head`, `num_classes`, `labels`, `examples` (their number), `batch_size` and `total_steps`
+        it gets those that it has as fields.
         """
         dtype = compute_dtype(self.run.precision)
         return self._part(
@@ -125,9 +133,10 @@ class Experiment:
             encoder=self._part("network", dtype=dtype),
             head=self._part("head", dtype=dtype),
             num_classes=num_classes,
-            examples=examples,
+            labels=labels,
+            examples=len(labels),
             batch_size=self.run.batch_size,
-            total_steps=self.total_steps(examples),
+            total_steps=self.total_steps(len(labels)),
         )
 
     def total_steps(self, examples: int) -> int:
@@ -159,17 +168,17 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         config=config,
         run=run,
         data=part(config, "data"),
+        sampler=part(config, "sampler"),
         recipe=part(config, "augment"),
         learning_rate=part(config, "learning_rate"),
         schedule=part(config, "schedule"),
         optimizer=part(config, "optimizer"),
         log=part(config, "log"),
+        monitor=part(config, "monitor"),
         checkpoint=part(config, "checkpoint"),
     )
-    some = max(2, run.batch_size)
-    experiment.method(
-        num_classes=some, examples=some
-    )  # only to refuse a wrong network, head or method before data is read
+    some = np.arange(max(2, run.batch_size))  # any data, to refuse a wrong network, head or method before it is read
+    experiment.method(num_classes=len(some), labels=some)
     return experiment
 
 

@@ -69,7 +69,7 @@ def judge_run(
     """All figures of one run, in percent, ready for its `summary.json`."""
     train, test = experiment.load(experiment.data.train_split), experiment.load(experiment.data.test_split)
     mesh = make_mesh()
-    method = experiment.method(num_classes=train.num_classes, examples=len(train))
+    method = experiment.method(num_classes=train.num_classes, labels=train.labels)
     optimizer = experiment.optimizer.transform(experiment.learning_rate_schedule(1.0))
     untrained = create(method, optimizer, experiment.run.seed, experiment.view_shape(train), mesh)
     checkpoints = Checkpoints(run.checkpoints, read_only=True)

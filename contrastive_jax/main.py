@@ -4,25 +4,30 @@ Starting the same command again resumes. Any field is overridable: `--config.bat
 """
 
 import pathlib
+from collections.abc import Iterator
 
 import jax
 from absl import flags
+from jax.sharding import Mesh
 
 from contrastive_jax import commands
+from contrastive_jax.data import resident
 from contrastive_jax.data.batches import check_batch_size, global_batch
 from contrastive_jax.data.dataset import Dataset
-from contrastive_jax.data.order import batch_indices, steps_per_epoch
+from contrastive_jax.data.order import Order
 from contrastive_jax.errors import InputError
+from contrastive_jax.evaluate.monitor import make_monitor, verdict
 from contrastive_jax.experiment import Experiment, assemble
 from contrastive_jax.methods import Batch
 from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
+from contrastive_jax.train.feed import FromDevice, FromHost, steps_at_once
 from contrastive_jax.train.gradient import check_micro_batches
 from contrastive_jax.train.loop import train
 from contrastive_jax.train.metrics import MetricWriter
 from contrastive_jax.train.run_directory import RunDirectory
 from contrastive_jax.train.state import create
-from contrastive_jax.train.step import make_step
+from contrastive_jax.train.step import make_dispatch, make_step
 
 WORKDIR = flags.DEFINE_string("workdir", "", "Run directory; new, or of the same config to resume.")
 
@@ -42,41 +47,70 @@ def pretrain() -> None:
 def fit(experiment: Experiment, dataset: Dataset, run: RunDirectory) -> None:
     """Trains from the newest checkpoint of `run`, or from the start, to the end."""
     mesh = make_mesh()
-    seed, batch_size = experiment.run.seed, experiment.run.batch_size
-    size = len(dataset.labels)
-    per_epoch = steps_per_epoch(size, batch_size)
-    total = experiment.total_steps(size)
-    method = experiment.method(num_classes=dataset.num_classes, examples=size)
-    schedule = experiment.learning_rate_schedule(per_epoch)
+    parts = experiment.run
+    order = Order(experiment.sampler, dataset.labels, parts.seed, parts.batch_size)
+    total = experiment.total_steps(len(order.labels))
+    method = experiment.method(num_classes=dataset.num_classes, labels=order.labels)
+    schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
     optimizer = experiment.optimizer.transform(schedule)
 
-    state = create(method, optimizer, seed, experiment.view_shape(dataset), mesh)
-    check_micro_batches(experiment.run.micro_batches, batch_size, mesh.size, state.extra)
+    state = create(method, optimizer, parts.seed, experiment.view_shape(dataset), mesh)
+    check_micro_batches(parts.micro_batches, parts.batch_size, mesh.size, state.extra)
     run.write_parameters(state.params)
-    every = max(1, round(experiment.checkpoint.every_epochs * per_epoch))
-    checkpoints = Checkpoints(run.checkpoints, every_steps=every, keep=experiment.checkpoint.keep)
+    save_every, look_every = (
+        round(epochs * order.steps_per_epoch)
+        for epochs in (experiment.checkpoint.every_epochs, experiment.monitor.every_epochs)
+    )
+    checkpoints = Checkpoints(
+        run.checkpoints, every_steps=max(1, save_every), keep=experiment.checkpoint.keep
+    )
     if checkpoints.latest() is not None:
         state = checkpoints.restore(state)
     if state.step >= total:
         print(f"{run.path} is finished: all {total} steps are done.")
         return
-    micro_batches = experiment.run.micro_batches
-    recipe = experiment.recipe
-    step = make_step(method, optimizer, schedule, recipe, seed=seed, mesh=mesh, micro_batches=micro_batches)
-    writer = MetricWriter(run.path, first=int(state.step), total=total, batch_size=batch_size)
-
-    def batch_at(number: int) -> Batch:
-        return global_batch(dataset, batch_indices(seed, number, size, batch_size), batch_sharding(mesh))
-
+    periods = [max(1, save_every), experiment.log.every_steps, *([look_every] if look_every else [])]
+    options = dict(seed=parts.seed, mesh=mesh, micro_batches=parts.micro_batches)
+    compiled = (method, optimizer, schedule, experiment.recipe)
+    if resident.fits(dataset.images.nbytes, mesh):
+        at_once = run.resolved("steps_at_once", steps_at_once(*periods))
+        feed = FromDevice(
+            make_dispatch(*compiled, **options), resident.resident(dataset, mesh), order.at, at_once
+        )
+    else:
+        feed = FromHost(
+            make_step(*compiled, **options), lambda first: batches_from(dataset, order, first, mesh)
+        )
+    look = make_monitor(experiment.monitor, method, experiment.recipe, dataset, parts.seed, mesh)
+    writer = MetricWriter(run.path, first=int(state.step), total=total, batch_size=parts.batch_size)
     try:
-        every = experiment.log.every_steps
         report = train(
-            step, state, batch_at, total_steps=total, log_every=every, checkpoints=checkpoints, writer=writer
+            feed,
+            state,
+            total_steps=total,
+            log_every=experiment.log.every_steps,
+            monitor_every=look_every,
+            monitor=look,
+            checkpoints=checkpoints,
+            writer=writer,
         )
     finally:
         checkpoints.close()
         seconds = writer.close()
-    run.write_summary({"steps": total, "epochs": total / per_epoch, "seconds": seconds, "final": report})
+    health = verdict(report)
+    if health:
+        print(f"The representations are {health}." if health == "healthy" else f"Warning: {health}.")
+    epochs = total / order.steps_per_epoch
+    run.write_summary(
+        {"steps": total, "epochs": epochs, "seconds": seconds, "health": health, "final": report}
+    )
+
+
+def batches_from(dataset: Dataset, order: Order, first: int, mesh: Mesh) -> Iterator[Batch]:
+    step = first
+    while True:
+        yield global_batch(dataset, order.at(step), batch_sharding(mesh))
+        step += 1
 
 
 if __name__ == "__main__":

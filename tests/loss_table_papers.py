@@ -124,6 +124,12 @@ MUTUAL = [
         lambda a, tau, impl: mutual.deep_mutual(nets(a), soft=2.0),
         lambda x, f, t: sum(p.distill(nets(f)[b], nets(x)[a], 2.0) for a, b in p.ordered_pairs(3)),
     ),
+    Spec(
+        "collaborative",
+        LOGITS,
+        lambda a, tau, impl: mutual.collaborative(nets(a), soft=2.0),
+        lambda x, f, t: sum(p.distill((sum(nets(f)) - nets(f)[m]) / 2, nets(x)[m], 2.0) for m in range(3)),
+    ),
 ]
 
 SDSSL = [

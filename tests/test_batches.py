@@ -8,7 +8,8 @@ from jax.sharding import PartitionSpec as P
 
 from contrastive_jax.data.batches import check_batch_size, global_batch
 from contrastive_jax.data.dataset import Dataset
-from contrastive_jax.data.order import batch_indices, epoch_order, steps_per_epoch
+from contrastive_jax.data.order import Order
+from contrastive_jax.data.samplers import Uniform, permutation
 from contrastive_jax.errors import InputError
 
 
@@ -23,45 +24,48 @@ def numbered(n):
     return Dataset(images, np.arange(n, dtype=np.int32), n, "numbered")
 
 
-class TestOrder:
+def order(size, batch_size, seed=5):
+    return Order(Uniform(), np.arange(size, dtype=np.int32), seed, batch_size)
+
+
+class TestUniformOrder:
     @pytest.mark.parametrize("epoch", [0, 1, 7])
     def test_an_epoch_is_a_permutation(self, epoch):
-        order = epoch_order(3, epoch, 1001)
-        np.testing.assert_array_equal(np.sort(order), np.arange(1001))
+        np.testing.assert_array_equal(np.sort(permutation(1001, 3, epoch)), np.arange(1001))
 
     def test_it_depends_on_seed_and_epoch_and_nothing_else(self):
-        first = epoch_order(3, 0, 1001).copy()
-        assert not np.array_equal(first, epoch_order(3, 1, 1001))
-        assert not np.array_equal(first, epoch_order(4, 0, 1001))
-        assert not np.array_equal(epoch_order(0, 1, 1001), epoch_order(1, 0, 1001))
+        first = permutation(1001, 3, 0)
+        assert not np.array_equal(first, permutation(1001, 3, 1))
+        assert not np.array_equal(first, permutation(1001, 4, 0))
+        assert not np.array_equal(permutation(1001, 0, 1), permutation(1001, 1, 0))
         np.random.seed(0)
-        epoch_order.cache_clear()
-        np.testing.assert_array_equal(first, epoch_order(3, 0, 1001))
+        np.testing.assert_array_equal(first, permutation(1001, 3, 0))
 
     def test_it_is_the_same_under_every_numpy(self):
-        assert epoch_order(42, 1, 10).tolist() == [1, 2, 8, 5, 3, 9, 6, 0, 4, 7]
+        assert permutation(10, 42, 1).tolist() == [1, 2, 8, 5, 3, 9, 6, 0, 4, 7]
 
     def test_the_cached_order_cannot_be_written(self):
         with pytest.raises(ValueError, match="read-only"):
-            epoch_order(3, 0, 10)[0] = 5
+            order(10, 5).at(0)[0] = 5
 
     def test_steps_of_an_epoch_are_disjoint_and_the_rest_is_dropped(self):
-        assert steps_per_epoch(103, 10) == 10
+        drawn = order(103, 10)
+        assert drawn.steps_per_epoch == 10
         for epoch in (0, 2):
-            steps = [batch_indices(5, step, 103, 10) for step in range(10 * epoch, 10 * (epoch + 1))]
-            np.testing.assert_array_equal(np.concatenate(steps), epoch_order(5, epoch, 103)[:100])
+            steps = [drawn.at(step) for step in range(10 * epoch, 10 * (epoch + 1))]
+            np.testing.assert_array_equal(np.concatenate(steps), permutation(103, 5, epoch)[:100])
             assert len(np.unique(np.concatenate(steps))) == 100
 
     def test_any_step_alone_is_the_step_of_a_whole_run(self):
-        run = [batch_indices(5, step, 64, 16).copy() for step in range(12)]
-        epoch_order.cache_clear()
-        np.testing.assert_array_equal(batch_indices(5, 11, 64, 16), run[11])
+        drawn = order(64, 16)
+        run = [drawn.at(step).copy() for step in range(12)]
+        np.testing.assert_array_equal(order(64, 16).at(11), run[11])
 
 
 class TestGlobalBatch:
     def test_values_types_and_layout(self):
         sharding = sharded_over(8)
-        indices = batch_indices(0, 3, 200, 16)
+        indices = order(200, 16, seed=0).at(3)
         batch = global_batch(numbered(200), indices, sharding)
         assert {k: (v.dtype.name, v.shape) for k, v in batch.items()} == {
             "image": ("uint8", (16, 2, 3, 1)),
@@ -76,7 +80,7 @@ class TestGlobalBatch:
 
     @pytest.mark.parametrize("devices", [1, 2, 8])
     def test_a_device_holds_just_its_rows(self, devices):
-        indices = batch_indices(0, 0, 200, 16)
+        indices = order(200, 16, seed=0).at(0)
         batch = global_batch(numbered(200), indices, sharded_over(devices))
         for array in batch.values():
             held = [
@@ -97,7 +101,7 @@ class TestGlobalBatch:
 
         plain = numbered(200)
         watched = Dataset(plain.images.view(Counting), plain.labels, 200, "watched")
-        indices = batch_indices(0, 0, 200, 16)
+        indices = order(200, 16, seed=0).at(0)
         global_batch(watched, indices, sharded_over(8))
         assert sorted(Counting.rows_read) == sorted(indices.tolist())
 

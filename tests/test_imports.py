@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from commandline import ROOT, TINY
 
@@ -47,7 +48,7 @@ def test_config_states_its_command_and_builds(file):
 
         parts = assemble(config)
         assert (
-            parts.method(num_classes=10, examples=2000).views >= 1
+            parts.method(num_classes=10, labels=np.arange(2000) % 10).views >= 1
             and parts.learning_rate_schedule(100)(0) >= 0
         )
     else:

@@ -17,12 +17,15 @@ from contrastive_jax.train.step import make_step
 
 METHODS = [m.name for m in pkgutil.iter_modules(methods.__path__) if not m.name.startswith("_")]
 BATCH = 16
+SMALL = {"queue_size": 32, "negatives": 16, "teacher_momentum": 0.9, "predictor_hidden": 16}
+"""Fields that are set where a method has them."""
 
 
 def experiment(method: str, **top) -> Experiment:
     config = pretraining(method, "digits,resnet8")
     config.network.update(width=4, subnetworks=("block1",), subnetwork="fc")
     config.head.dim = 8
+    config.method.update({field: value for field, value in SMALL.items() if field in config.method})
     config.epochs = 1.0
     config.batch_size = BATCH
     config.learning_rate.peak = 0.05
@@ -43,7 +46,7 @@ class Session:
         self.parts = experiment(name, seed=seed, **top)
         self.mesh = make_mesh(jax.devices()[:devices])
         self.data = load("digits", "train")
-        self.method = self.parts.method(num_classes=self.data.num_classes, examples=len(self.data))
+        self.method = self.parts.method(num_classes=self.data.num_classes, labels=self.data.labels)
         self.schedule = self.parts.learning_rate_schedule(10)
         self.optimizer = self.parts.optimizer.transform(self.schedule)
         self.step = make_step(

@@ -1,35 +1,46 @@
 """Which examples a step sees: a pure function of (seed, step), so a resumed run needs no iterator state."""
 
+import dataclasses
 import functools
 
 import numpy as np
 from jaxtyping import Int64
 
+from contrastive_jax.data.samplers import Labels, Sampler
 
-def batch_indices(seed: int, step: int, size: int, batch_size: int) -> Int64[np.ndarray, " batch"]:
-    """The global batch of one training step, counted from 0: rows of the data set.
 
-    An epoch is `size // batch_size` steps over a fresh permutation; the examples that do not fill a last
-    batch are dropped for that epoch (other ones in every epoch), so every step has the same shape.
-    """
-    epoch, position = divmod(step, steps_per_epoch(size, batch_size))
-    return epoch_order(seed, epoch, size)[position * batch_size : (position + 1) * batch_size]
+@dataclasses.dataclass(frozen=True, eq=False)
+class Order:
+    """The global batches of a run, drawn by a sampler from the examples that `labels` describes."""
+
+    sampler: Sampler
+    labels: Labels
+    seed: int
+    batch_size: int
+
+    def __post_init__(self):
+        self.sampler.check(self.labels, self.batch_size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_per_epoch(len(self.labels), self.batch_size)
+
+    def at(self, step: int) -> Int64[np.ndarray, " batch"]:
+        """The batch of one training step, counted from 0: rows of the data set."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        return self._epoch(epoch)[position]
+
+    @functools.cached_property
+    def _epoch(self):
+        @functools.lru_cache(maxsize=4)
+        def table(epoch: int) -> Int64[np.ndarray, "step batch"]:
+            rows = self.sampler.epoch(self.labels, self.seed, epoch, self.batch_size)
+            rows.flags.writeable = False  # it is shared
+            return rows
+
+        return table
 
 
 def steps_per_epoch(size: int, batch_size: int) -> int:
     """Full batches in one pass over `size` examples."""
     return size // batch_size
-
-
-@functools.lru_cache(maxsize=4)
-def epoch_order(seed: int, epoch: int, size: int) -> Int64[np.ndarray, " size"]:
-    """A permutation of 0..size-1 that depends on (seed, epoch) alone; read-only, since it is cached.
-
-    Sorting raw words of the bit generator, not `Generator.permutation`: numpy promises the streams of
-    SeedSequence and PCG64 for ever, but may change what Generator makes of them (NEP 19), and a run may be
-    resumed under another numpy. Equal 64-bit words keep their positions.
-    """
-    words = np.random.PCG64(np.random.SeedSequence((seed, epoch))).random_raw(size)
-    order = np.argsort(words, kind="stable").astype(np.int64)
-    order.flags.writeable = False
-    return order

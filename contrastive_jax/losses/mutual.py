@@ -90,6 +90,16 @@ def deep_mutual(
     return total(posterior_kl(logits[b], logits[a], soft=soft) for a, b in pairs(len(logits)))
 
 
+def collaborative(
+    logits: Sequence[Float[Array, "sample class"]], *, soft: Scalar = 3.0
+) -> Float[Array, " sample"]:
+    """CL (Song, Chai 2018): every network learns from the detached mean logits of all the others."""
+    others = [[*logits[:m], *logits[m + 1 :]] for m in range(len(logits))]
+    return total(
+        posterior_kl(_ensemble(teachers), student, soft=soft) for teachers, student in zip(others, logits)
+    )
+
+
 def pairs(networks: int) -> Iterator[tuple[int, int]]:
     """All ordered pairs a != b."""
     return ((a, b) for a in range(networks) for b in range(networks) if a != b)

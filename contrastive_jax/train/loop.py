@@ -2,39 +2,44 @@
 
 from collections.abc import Callable
 
-from contrastive_jax.methods import Batch
 from contrastive_jax.train.checkpoint import Checkpoints
+from contrastive_jax.train.feed import Feed
 from contrastive_jax.train.metrics import MetricWriter, Pending
 from contrastive_jax.train.state import TrainState
-from contrastive_jax.train.step import Step
 
 
 def train(
-    step: Step,
+    feed: Feed,
     state: TrainState,
-    batch_at: Callable[[int], Batch],
     *,
     total_steps: int,
     log_every: int,
+    monitor_every: int,
+    monitor: Callable[[TrainState], dict[str, float]],
     checkpoints: Checkpoints,
     writer: MetricWriter,
 ) -> dict[str, float]:
     """Runs from `state.step` to `total_steps`, saves the last state and returns the last report.
 
-    batch_at: the batch of a step, a pure function of its number. A checkpoint is written only after all
-    losses and gradients before it were seen to be finite. Raises NonFiniteLoss otherwise.
+    feed: brings the batch of a step, a pure function of its number. A checkpoint is written only after all
+    losses and gradients before it were seen to be finite. Raises NonFiniteLoss otherwise. A dispatch of several
+    steps ends at the next multiple of `feed.at_once`, so that logging and checkpoints fall on its boundaries.
     """
-    first = int(state.step)
+    number = int(state.step)
     pending, report, last_good = Pending(), {}, checkpoints.latest()
-    for number in range(first, total_steps):
-        state, metrics = step(state, batch_at(number))
-        done = number + 1
-        pending.add(done, metrics)
-        writer.advance()
-        save = checkpoints.due(done) or done == total_steps
-        if save or done % log_every == 0:
-            report = writer.write(done, pending.take(last_good))
+    while number < total_steps:
+        count = min(feed.at_once - number % feed.at_once, total_steps - number)
+        state, metrics = feed.run(state, number, count)
+        number += count
+        last = number == total_steps
+        pending.add(number, metrics)
+        writer.advance(count)
+        save = checkpoints.due(number) or last
+        look = monitor_every and (number % monitor_every == 0 or last)
+        if save or look or number % log_every == 0:
+            found = pending.take(last_good)
+            report = writer.write(number, found | (monitor(state) if look else {}))
         if save:
             checkpoints.save(state)
-            last_good = done
+            last_good = number
     return report

@@ -1,16 +1,13 @@
 """Where a run's numbers go: JSONL, TensorBoard events and a progress bar, from process 0 alone."""
 
 import json
-import math
 import pathlib
 import sys
 import time
 from collections.abc import Mapping
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from clu import metrics as clu_metrics
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
@@ -25,26 +22,26 @@ class Pending:
     """Metrics of the steps since the last report, still on the device so that no step waits for the host."""
 
     def __init__(self):
-        self._steps: list[tuple[int, Mapping[str, jax.Array]]] = []
+        self._dispatches: list[tuple[int, Mapping[str, jax.Array]]] = []
 
-    def add(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
-        self._steps.append((step, metrics))
+    def add(self, done: int, metrics: Mapping[str, jax.Array]) -> None:
+        """Metrics `[step]` of the steps that end with number `done`."""
+        self._dispatches.append((done, metrics))
 
     def take(self, last_good: int | None) -> dict[str, float]:
         """Means since the last call. Raises NonFiniteLoss at the first step whose numbers are not finite."""
-        fetched = [(step, jax.device_get(metrics)) for step, metrics in self._steps]
-        self._steps = []
-        for step, metrics in fetched:
-            for name in ("loss", "gradient_norm"):
-                if not math.isfinite(metrics[name]):
-                    raise NonFiniteLoss(non_finite(name, step, metrics[name], last_good))
-        if not fetched:
+        dispatches, self._dispatches = jax.device_get(self._dispatches), []
+        if not dispatches:
             return {}
-        columns = {name: np.array([m[name] for _, m in fetched]) for name in fetched[0][1]}
-        return {
-            k: float(clu_metrics.Average.from_model_output(jnp.asarray(v)).compute())
-            for k, v in columns.items()
-        }
+        columns = {k: np.concatenate([m[k] for _, m in dispatches]) for k in dispatches[0][1]}
+        first = dispatches[-1][0] - len(columns["loss"]) + 1
+        watched = np.stack([columns["loss"], columns["gradient_norm"]], axis=1)
+        wrong = np.argwhere(~np.isfinite(watched))  # by step, then loss before gradient
+        if wrong.size:
+            step, which = wrong[0]
+            name = ("loss", "gradient_norm")[which]
+            raise NonFiniteLoss(non_finite(name, first + int(step), watched[step, which], last_good))
+        return {name: float(np.mean(values, dtype=np.float64)) for name, values in columns.items()}
 
 
 def non_finite(name: str, step: int, value: float, last_good: int | None) -> str:
@@ -70,9 +67,9 @@ class MetricWriter:
             self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=first + 1)
             self._bar = tqdm(total=total, initial=first, unit="step", disable=not sys.stderr.isatty())
 
-    def advance(self) -> None:
+    def advance(self, steps: int = 1) -> None:
         if self._bar:
-            self._bar.update()
+            self._bar.update(steps)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> dict[str, float]:
         """One line for the interval that ends at `step`; returns it with speed and time added."""

@@ -4,6 +4,7 @@ config.json        the resolved config              metrics.jsonl   one line per
 environment.jsonl  a line per start: command,       tensorboard/    the same, as events
                    code, packages, hardware         checkpoints/    orbax
 parameters.txt     clu's overview                   summary.json    at the end
+resolved.json      what the first start decided for the machine at hand, kept by later ones
 """
 
 import datetime
@@ -75,6 +76,15 @@ class RunDirectory:
                 f"{self.path} holds no run (no config.json): give the --workdir of a pretraining."
             )
         return json.loads(file.read_text())
+
+    def resolved(self, name: str, value: int) -> int:
+        """What the run's first start decided for `name`: `value` if this is the first, else the recorded one."""
+        file = self.path / "resolved.json"
+        recorded = json.loads(file.read_text()) if file.exists() else {}
+        multihost_utils.sync_global_devices(f"read {name}")  # all have read before one writes
+        if name not in recorded and self.writes:
+            write_json(file, recorded | {name: value})
+        return recorded.get(name, value)
 
     def write_parameters(self, params: Any) -> None:
         if self.writes:

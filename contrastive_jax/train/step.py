@@ -5,23 +5,28 @@ global batch, so its gradient is exact whatever the number of devices.
 """
 
 import functools
+import re
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax import lax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 from contrastive_jax.data.augment import Recipe, make_views
-from contrastive_jax.methods import Batch, Method
+from contrastive_jax.data.resident import Resident, take
+from contrastive_jax.methods import Batch, Method, Tree
 from contrastive_jax.parallel.mesh import replicated
 from contrastive_jax.train.gradient import Keys, micro_batched, whole
 from contrastive_jax.train.state import TrainState
 
-Metrics = dict[str, Float[Array, ""]]
+Metrics = dict[str, Float[Array, "..."]]
 Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+Dispatch = Callable[[TrainState, Resident, Int[np.ndarray, "step batch"]], tuple[TrainState, Metrics]]
+Update = Callable[[TrainState, Batch, UInt32[Array, ""]], tuple[TrainState, Metrics]]
 
 
 def make_step(
@@ -36,14 +41,64 @@ def make_step(
 ) -> Step:
     """Compiles `(state, batch) -> (state, metrics)`; `batch` holds `image` uint8, `label` and `index`.
 
-    Metrics are the method's own, and `loss`, `learning_rate` and `gradient_norm`.
+    Metrics are the method's own, and `loss`, `learning_rate`, `gradient_norm` and that of every block.
     """
+    update = make_update(method, optimizer, schedule, recipe, mesh=mesh, micro_batches=micro_batches)
+    compiled = jax.jit(update, donate_argnums=0, out_shardings=replicated(mesh))
 
+    def run(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        with jax.set_mesh(mesh):  # the seed is an operand: another one finds the same program in the cache
+            return compiled(state, batch, np.uint32(seed))
+
+    return run
+
+
+def make_dispatch(
+    method: Method,
+    optimizer: optax.GradientTransformation,
+    schedule: optax.Schedule,
+    recipe: Recipe,
+    *,
+    seed: int,
+    mesh: Mesh,
+    micro_batches: int = 1,
+) -> Dispatch:
+    """Compiles `(state, resident data, rows [step, batch]) -> (state, metrics [step])`: many steps in one program."""
+    update = make_update(method, optimizer, schedule, recipe, mesh=mesh, micro_batches=micro_batches)
+
+    def steps(state: TrainState, data: Resident, rows: Int[Array, "step batch"], seed: UInt32[Array, ""]):
+        def one(state, rows):
+            return update(state, take(data, rows, mesh), seed)
+
+        if len(rows) > 1:
+            return lax.scan(one, state, rows)
+        state, metrics = one(state, rows[0])  # XLA:CPU runs convolutions inside a loop on one core
+        return state, jax.tree.map(lambda x: x[None], metrics)
+
+    compiled = jax.jit(steps, donate_argnums=0, out_shardings=replicated(mesh))
+
+    def run(state: TrainState, data: Resident, rows: Int[np.ndarray, "step batch"]):
+        with jax.set_mesh(mesh):
+            return compiled(state, data, rows.astype(np.int32), np.uint32(seed))
+
+    return run
+
+
+def make_update(
+    method: Method,
+    optimizer: optax.GradientTransformation,
+    schedule: optax.Schedule,
+    recipe: Recipe,
+    *,
+    mesh: Mesh,
+    micro_batches: int,
+) -> Update:
+    """One step as a pure function of (state, batch, seed)."""
     gradient_of = whole
     if micro_batches > 1:
         gradient_of = functools.partial(micro_batched, parts=micro_batches, mesh=mesh)
 
-    def step(state: TrainState, batch: Batch, seed: UInt32[Array, ""]) -> tuple[TrainState, Metrics]:
+    def update(state: TrainState, batch: Batch, seed: UInt32[Array, ""]) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         augment_key, *keys = jax.random.split(key, 3)
         batch = {**batch, "view": make_views(recipe, batch["image"], augment_key, method.views)}
@@ -57,14 +112,24 @@ def make_step(
             "loss": loss,
             **metrics,
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
-            "gradient_norm": optax.tree.norm(gradient),
+            **gradient_norms(gradient),
         }
         return TrainState(state.step + 1, params, extra, opt_state), metrics
 
-    compiled = jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))
+    return update
 
-    def run(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        with jax.set_mesh(mesh):  # the seed is an operand: another one finds the same program in the cache
-            return compiled(state, batch, np.uint32(seed))
 
-    return run
+def gradient_norms(gradient: Tree) -> Metrics:
+    """`gradient_norm` of all parameters, and `gradient_norm/<block>` of every block of the networks."""
+    squares: dict[str, Array] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
+        block = block_of(jax.tree_util.keystr(path, simple=True, separator="/"))
+        squares[block] = squares.get(block, jnp.zeros(())) + jnp.sum(jnp.square(leaf.astype(jnp.float32)))
+    total = jnp.sqrt(sum(squares.values(), jnp.zeros(())))
+    return {"gradient_norm": total} | {f"gradient_norm/{k}": jnp.sqrt(v) for k, v in squares.items()}
+
+
+def block_of(path: str) -> str:
+    """`encoder/block1/unit1/conv1/kernel` -> `encoder/block1`; without a block the first name."""
+    found = re.match(r"(.*?/)?(stem|(sub_)?block\d+|layer\d+)(?=/)", path)
+    return found[0] if found else path.split("/")[0]

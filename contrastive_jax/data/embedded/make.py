@@ -15,7 +15,7 @@ import numpy as np
 from absl import app, flags
 from jaxtyping import Int64, UInt8
 
-from contrastive_jax.data.order import epoch_order
+from contrastive_jax.data.samplers import permutation
 
 _SOURCE = flags.DEFINE_string("source", "/usr/share/datasets/fashion-mnist", "Folder of the four .gz files.")
 _OUT = flags.DEFINE_string(
@@ -46,7 +46,7 @@ def make_arrays(source: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _balanced(labels: UInt8[np.ndarray, " n"], per_class: int) -> Int64[np.ndarray, " m"]:
     members = [np.flatnonzero(labels == label) for label in range(CLASSES)]
-    chosen = [rows[epoch_order(0, label, len(rows))[:per_class]] for label, rows in enumerate(members)]
+    chosen = [rows[permutation(len(rows), 0, label)[:per_class]] for label, rows in enumerate(members)]
     return np.sort(np.concatenate(chosen))
 
 

@@ -1,0 +1,55 @@
+"""A data set in device memory: uint8 images split over the devices, gathered by row inside the step."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh
+from jaxtyping import Array, Int, Int32, UInt8
+
+from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.methods import Batch
+from contrastive_jax.parallel.mesh import batch_sharding, replicated
+
+
+class Resident(NamedTuple):
+    image: UInt8[Array, "row height width channel"]
+    """Split over the devices; filled up with black rows that no index names."""
+    label: Int32[Array, " row"]
+    """A copy on every device."""
+
+
+def resident(dataset: Dataset, mesh: Mesh) -> Resident:
+    """Copies the data set to the devices; every process copies only what its own devices hold."""
+    size = len(dataset.labels)
+    rows = -(-size // mesh.size) * mesh.size
+
+    def shard(index):
+        start, stop, _ = index[0].indices(rows)
+        held = dataset.images[start:stop]
+        missing = (stop - start) - len(held)
+        return np.concatenate([held, np.zeros((missing, *held.shape[1:]), held.dtype)]) if missing else held
+
+    shape = (rows, *dataset.images.shape[1:])
+    image = jax.make_array_from_callback(shape, batch_sharding(mesh), shard)
+    label = jax.make_array_from_callback((size,), replicated(mesh), lambda index: dataset.labels[index])
+    return Resident(image, label)
+
+
+def take(data: Resident, rows: Int[Array, " batch"], mesh: Mesh) -> Batch:
+    """The batch at `rows`, as `batches.global_batch` makes it: for use inside a compiled step."""
+    batch = {
+        "image": jnp.take(data.image, rows, axis=0, mode="clip"),
+        "label": jnp.take(data.label, rows, axis=0, mode="clip"),
+        "index": rows.astype(jnp.int32),
+    }
+    return lax.with_sharding_constraint(batch, batch_sharding(mesh))
+
+
+def fits(dataset_bytes: int, mesh: Mesh) -> bool:
+    """Whether the set takes at most a quarter of each device's memory (of 8 GiB where that is not known)."""
+    statistics = mesh.local_devices[0].memory_stats() or {}
+    limit = statistics.get("bytes_limit", 8 * 2**30)
+    return dataset_bytes / mesh.size <= limit / 4

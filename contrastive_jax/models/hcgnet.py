@@ -1,0 +1,136 @@
+"""HCGNet (Yang et al., AAAI 2020): dense blocks whose layers end in a forget gate and an update gate.
+
+The networks A1 and A2 for 32-px images, as MCL's code builds them. All weights have PyTorch's default
+initialisation, as there.
+"""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from contrastive_jax.errors import InputError
+from contrastive_jax.models.hcgnet_gates import Gates, NormReluConv
+from contrastive_jax.models.layers import BatchNorm, torch_linear
+from contrastive_jax.models.outputs import FINAL, Outputs
+from contrastive_jax.models.resnet import pool
+from contrastive_jax.models.segments import check_segment, walk
+
+Maps = Float[Array, "batch _height _width _channel"]
+SQUEEZE = 4
+"""Channels inside a layer, in units of its growth."""
+GROUPS = 4
+"""Groups of the convolution that squeezes these to the growth."""
+
+
+class HCGNet(nn.Module):
+    """Images `[batch, height, width, channel]` -> `Outputs`; 414 features (A1) or 716 (A2)."""
+
+    growth: tuple[int, ...] = (12, 24, 36)
+    """Channels that every layer of a block adds, a multiple of 4."""
+    layers: tuple[int, ...] = (8, 8, 8)
+    """Layers of every block; all blocks but the last end in a transition."""
+    subnetworks: tuple[str, ...] = ()
+    """Blocks whose pooled map is an exit too, e.g. `("block2",)`; such an exit has no parameters."""
+    norm_group: int = 0
+    """Rows normalised together: 0 the global batch, -1 those of one device, else so many."""
+    after: str = ""
+    until: str = ""
+    """The segment to compute, for shared trunks (see `segments`)."""
+    dtype: Any = jnp.float32
+
+    def __post_init__(self):
+        if any(growth % GROUPS for growth in self.growth) or len(self.growth) != len(self.layers):
+            raise InputError(
+                f"network.growth is {self.growth} with layers {self.layers}: "
+                f"give one multiple of {GROUPS} per block."
+            )
+        check_segment(
+            [f"block{i + 1}" for i in range(len(self.growth))], self.after, self.until, self.subnetworks
+        )
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, images: Maps, train: bool) -> Outputs:
+        stem = nn.Conv(
+            2 * self.growth[0],
+            (3, 3),
+            padding=1,
+            use_bias=False,
+            kernel_init=torch_linear,
+            dtype=self.dtype,
+            name="stem",
+        )
+        last = len(self.growth)
+        blocks = {
+            f"block{i}": partial(
+                Stage(growth, layers, i != last, self.norm_group, self.dtype, name=f"block{i}"), train=train
+            )
+            for i, (growth, layers) in enumerate(zip(self.growth, self.layers, strict=True), start=1)
+        }
+        maps = walk(images.astype(self.dtype), stem, blocks, self.after, self.until)
+        if self.until:
+            return Outputs(maps, {})
+        exits = {name: pool(maps[name]) for name in sorted(self.subnetworks)}
+        x = BatchNorm(dtype=self.dtype, group=self.norm_group, name="norm")(maps[f"block{last}"], train)
+        exits[FINAL] = pool(nn.relu(x))
+        maps.pop(self.after, None)
+        return Outputs(maps, exits)
+
+
+class Stage(nn.Module):
+    """`layers` densely connected layers and perhaps a transition to half of the channels and resolution."""
+
+    growth: int
+    layers: int
+    transition: bool
+    norm_group: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Maps, train: bool) -> Maps:
+        for i in range(self.layers):
+            layer = GatedLayer(self.growth, self.norm_group, self.dtype, name=f"layer{i + 1}")
+            x = jnp.concatenate([x, layer(x, train)], axis=-1)
+        if self.transition:
+            x = Transition(self.norm_group, self.dtype, name="transition")(x, train)
+        return x
+
+
+class GatedLayer(nn.Module):
+    """The channels that a layer adds: squeeze (1x1, grouped 3x3) and the gates. "SMG" in the paper."""
+
+    growth: int
+    norm_group: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Maps, train: bool) -> Maps:
+        layer = partial(NormReluConv, norm_group=self.norm_group, dtype=self.dtype)
+        x = layer(SQUEEZE * self.growth, 1, name="reduce")(x, train)
+        x = layer(self.growth, 3, groups=GROUPS, name="squeeze")(x, train)
+        return Gates(2, self.norm_group, self.dtype, name="gates")(x, train)
+
+
+class Transition(nn.Module):
+    """Half of the channels at half of the resolution, with gates too; the 1x1 goes half of the way."""
+
+    norm_group: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Maps, train: bool) -> Maps:
+        layer = partial(NormReluConv, norm_group=self.norm_group, dtype=self.dtype)
+        inputs = x.shape[-1]
+        outputs = inputs // 2
+        x = layer(inputs - (inputs - outputs) // 2, 1, name="reduce")(x, train)
+        x = layer(outputs, 3, stride=2, name="squeeze")(x, train)
+        return Gates(4, self.norm_group, self.dtype, name="gates")(x, train)
+
+
+NAMED = {
+    "hcgnet_a1": {"growth": (12, 24, 36)},
+    "hcgnet_a2": {"growth": (24, 36, 64)},
+}

@@ -1,0 +1,163 @@
+"""ShuffleNetV2 for small images (Ma et al. 2018), as MCL's code builds it: stride-1 stem without max-pool.
+
+Every block is one unit that halves the resolution and several that keep it; a 1x1 convolution comes last. All
+weights have PyTorch's default initialisation, as there.
+"""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from contrastive_jax.errors import InputError
+from contrastive_jax.models.layers import BatchNorm, torch_linear
+from contrastive_jax.models.outputs import FINAL, Outputs
+from contrastive_jax.models.resnet import pool
+from contrastive_jax.models.segments import check_segment, walk
+
+Maps = Float[Array, "batch _height _width _channel"]
+STEM = 24
+"""Channels before the first block, at every size of the network."""
+
+
+class ShuffleNet(nn.Module):
+    """Images `[batch, height, width, channel]` -> `Outputs` with 1024 features; 32 x 32 pixels leave as 4 x 4."""
+
+    channels: tuple[int, ...] = (116, 232, 464)
+    """Width of every block, even."""
+    units: tuple[int, ...] = (3, 7, 3)
+    """Units in every block that keep the resolution, behind the one that halves it."""
+    features: int = 1024
+    """Channels of the last 1x1 convolution."""
+    subnetworks: tuple[str, ...] = ()
+    """Blocks whose pooled map is an exit too, e.g. `("block2",)`; such an exit has no parameters."""
+    norm_group: int = 0
+    """Rows normalised together: 0 the global batch, -1 those of one device, else so many."""
+    after: str = ""
+    until: str = ""
+    """The segment to compute, for shared trunks (see `segments`)."""
+    dtype: Any = jnp.float32
+
+    def __post_init__(self):
+        if any(width % 2 for width in self.channels) or len(self.channels) != len(self.units):
+            raise InputError(
+                f"network.channels is {self.channels} with units {self.units}: give one even width per block."
+            )
+        check_segment(
+            [f"block{i + 1}" for i in range(len(self.channels))], self.after, self.until, self.subnetworks
+        )
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, images: Maps, train: bool) -> Outputs:
+        layer = {"norm_group": self.norm_group, "dtype": self.dtype}
+        stem = ConvNorm(STEM, 3, name="stem", **layer)
+        blocks = {
+            f"block{i + 1}": partial(Stage(width, units, name=f"block{i + 1}", **layer), train=train)
+            for i, (width, units) in enumerate(zip(self.channels, self.units, strict=True))
+        }
+        x = images.astype(self.dtype)
+        maps = walk(x, partial(stem, train=train), blocks, self.after, self.until)
+        if self.until:
+            return Outputs(maps, {})
+        exits = {name: pool(maps[name]) for name in sorted(self.subnetworks)}
+        last = ConvNorm(self.features, 1, name="last", **layer)
+        exits[FINAL] = pool(last(maps[f"block{len(blocks)}"], train))
+        maps.pop(self.after, None)
+        return Outputs(maps, exits)
+
+
+class ConvNorm(nn.Module):
+    """Convolution, BatchNorm and, where `relu`, a ReLU. `depthwise`: every channel for itself."""
+
+    channels: int
+    kernel: int
+    stride: int = 1
+    depthwise: bool = False
+    relu: bool = True
+    norm_group: int = 0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Maps, train: bool) -> Maps:
+        conv = nn.Conv(
+            self.channels,
+            (self.kernel, self.kernel),
+            self.stride,
+            padding=self.kernel // 2,
+            feature_group_count=self.channels if self.depthwise else 1,
+            use_bias=False,
+            kernel_init=torch_linear,
+            dtype=self.dtype,
+            name="conv",
+        )
+        x = BatchNorm(dtype=self.dtype, group=self.norm_group, name="norm")(conv(x), train)
+        return nn.relu(x) if self.relu else x
+
+
+class KeepUnit(nn.Module):
+    """Half of the channels pass by, the other half goes through 1x1, depthwise 3x3 and 1x1."""
+
+    norm_group: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Maps, train: bool) -> Maps:
+        layer = partial(ConvNorm, norm_group=self.norm_group, dtype=self.dtype)
+        passed, y = jnp.split(x, 2, axis=-1)
+        half = y.shape[-1]
+        y = layer(half, 1, name="layer1")(y, train)
+        y = layer(half, 3, depthwise=True, relu=False, name="layer2")(y, train)
+        y = layer(half, 1, name="layer3")(y, train)
+        return shuffle(jnp.concatenate([passed, y], axis=-1))
+
+
+class HalvingUnit(nn.Module):
+    """Two strided branches from the whole input, each half of the output's channels."""
+
+    channels: int
+    norm_group: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Maps, train: bool) -> Maps:
+        layer = partial(ConvNorm, norm_group=self.norm_group, dtype=self.dtype)
+        half = self.channels // 2
+        left = layer(x.shape[-1], 3, 2, depthwise=True, relu=False, name="layer1")(x, train)
+        left = layer(half, 1, name="layer2")(left, train)
+        right = layer(half, 1, name="layer3")(x, train)
+        right = layer(half, 3, 2, depthwise=True, relu=False, name="layer4")(right, train)
+        right = layer(half, 1, name="layer5")(right, train)
+        return shuffle(jnp.concatenate([left, right], axis=-1))
+
+
+class Stage(nn.Module):
+    """One halving unit and `units` that keep the resolution."""
+
+    channels: int
+    units: int
+    norm_group: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Maps, train: bool) -> Maps:
+        x = HalvingUnit(self.channels, self.norm_group, self.dtype, name="unit1")(x, train)
+        for i in range(self.units):
+            x = KeepUnit(self.norm_group, self.dtype, name=f"unit{i + 2}")(x, train)
+        return x
+
+
+def shuffle(x: Maps) -> Maps:
+    """Interleaves the two halves of the channels: channel 2j is the j-th of the first half."""
+    halves = x.reshape(*x.shape[:-1], 2, x.shape[-1] // 2)
+    return jnp.swapaxes(halves, -1, -2).reshape(x.shape)
+
+
+NAMED = {
+    "shufflenet_v2_05x": {"channels": (48, 96, 192)},
+    "shufflenet_v2_1x": {"channels": (116, 232, 464)},
+    "shufflenet_v2_15x": {"channels": (176, 352, 704)},
+    "shufflenet_v2_2x": {"channels": (224, 488, 976), "features": 2048},
+}
