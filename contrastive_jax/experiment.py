@@ -33,6 +33,8 @@ class Run:
     """Images per step over all devices; every image gives as many views as the method asks for."""
     micro_batches: int = 1
     """Parts in which every device embeds its images, to save memory; the loss stays that of the whole batch."""
+    cohort_devices: int = 1
+    """Groups of devices among which the networks of a sharded cohort are spread (method `mcl_sharded`)."""
     precision: str = "auto"
     """`float32`, `bfloat16` (computation only), or `auto`: bfloat16 where the hardware has it."""
 
@@ -142,6 +144,11 @@ class Experiment:
     def total_steps(self, examples: int) -> int:
         """Updates of the whole run."""
         return max(1, round(self.run.epochs * steps_per_epoch(examples, self.run.batch_size)))
+
+    def transform(self, method: Method, schedule: optax.Schedule) -> optax.GradientTransformation:
+        """The optimizer of the method's parameters."""
+        transform = self.optimizer.transform(schedule)
+        return optimizers.per_network(transform) if getattr(method, "stacked", False) else transform
 
     def view_shape(self, dataset: Dataset) -> tuple[int, int, int]:
         """Height, width and channels of what the networks see."""

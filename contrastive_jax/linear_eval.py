@@ -70,7 +70,7 @@ def judge_run(
     train, test = experiment.load(experiment.data.train_split), experiment.load(experiment.data.test_split)
     mesh = make_mesh()
     method = experiment.method(num_classes=train.num_classes, labels=train.labels)
-    optimizer = experiment.optimizer.transform(experiment.learning_rate_schedule(1.0))
+    optimizer = experiment.transform(method, experiment.learning_rate_schedule(1.0))
     untrained = create(method, optimizer, experiment.run.seed, experiment.view_shape(train), mesh)
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)

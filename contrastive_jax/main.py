@@ -19,7 +19,7 @@ from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate.monitor import make_monitor, verdict
 from contrastive_jax.experiment import Experiment, assemble
 from contrastive_jax.methods import Batch
-from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
+from contrastive_jax.parallel.mesh import batch_sharding, data_devices, make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
 from contrastive_jax.train.feed import FromDevice, FromHost, steps_at_once
 from contrastive_jax.train.gradient import check_micro_batches
@@ -36,6 +36,10 @@ def pretrain() -> None:
     if not WORKDIR.value:
         raise InputError("give a run directory: --workdir=runs/a, for example.")
     experiment = assemble(commands.plain_config())
+    if experiment.run.cohort_devices > 1 and experiment.config["method"]["name"] != "mcl_sharded":
+        raise InputError(
+            "cohort_devices above 1 spreads the networks of method mcl_sharded, and of no other."
+        )
     run = RunDirectory(pathlib.Path(WORKDIR.value))
     run.check(experiment.config)
     dataset = experiment.load(experiment.data.train_split)
@@ -46,16 +50,16 @@ def pretrain() -> None:
 
 def fit(experiment: Experiment, dataset: Dataset, run: RunDirectory) -> None:
     """Trains from the newest checkpoint of `run`, or from the start, to the end."""
-    mesh = make_mesh()
+    mesh = make_mesh(cohort=experiment.run.cohort_devices)
     parts = experiment.run
     order = Order(experiment.sampler, dataset.labels, parts.seed, parts.batch_size)
     total = experiment.total_steps(len(order.labels))
     method = experiment.method(num_classes=dataset.num_classes, labels=order.labels)
     schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
-    optimizer = experiment.optimizer.transform(schedule)
+    optimizer = experiment.transform(method, schedule)
 
     state = create(method, optimizer, parts.seed, experiment.view_shape(dataset), mesh)
-    check_micro_batches(parts.micro_batches, parts.batch_size, mesh.size, state.extra)
+    check_micro_batches(parts.micro_batches, parts.batch_size, data_devices(mesh), state.extra)
     run.write_parameters(state.params)
     save_every, look_every = (
         round(epochs * order.steps_per_epoch)

@@ -13,7 +13,7 @@ from contrastive_jax.data.sources import load
 from contrastive_jax.experiment import Experiment, assemble
 from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
 from contrastive_jax.train.state import TrainState, create
-from contrastive_jax.train.step import make_step
+from contrastive_jax.train.step import make_step, make_update
 
 METHODS = [m.name for m in pkgutil.iter_modules(methods.__path__) if not m.name.startswith("_")]
 BATCH = 16
@@ -42,16 +42,16 @@ def session(name: str, devices: int, seed: int = 0) -> "Session":
 class Session:
     """A method, its compiled step on some devices, and its batches."""
 
-    def __init__(self, name: str, devices: int, seed: int, **top):
+    def __init__(self, name: str, devices: int, seed: int, *, cohort: int = 1, **top):
         self.parts = experiment(name, seed=seed, **top)
-        self.mesh = make_mesh(jax.devices()[:devices])
+        self.mesh = make_mesh(jax.devices()[:devices], cohort=cohort)
         self.data = load("digits", "train")
         self.method = self.parts.method(num_classes=self.data.num_classes, labels=self.data.labels)
         self.schedule = self.parts.learning_rate_schedule(10)
-        self.optimizer = self.parts.optimizer.transform(self.schedule)
-        self.step = make_step(
-            self.method, self.optimizer, self.schedule, self.parts.recipe, seed=seed, mesh=self.mesh
-        )
+        self.optimizer = self.parts.transform(self.method, self.schedule)
+        parts = (self.method, self.optimizer, self.schedule, self.parts.recipe)
+        self.step = make_step(*parts, seed=seed, mesh=self.mesh)
+        self.raw_step = make_update(*parts, mesh=self.mesh, micro_batches=1)
 
     def state(self) -> TrainState:
         return create(self.method, self.optimizer, self.parts.run.seed, (8, 8, 1), self.mesh)

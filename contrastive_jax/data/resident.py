@@ -11,7 +11,7 @@ from jaxtyping import Array, Int, Int32, UInt8
 
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.methods import Batch
-from contrastive_jax.parallel.mesh import batch_sharding, replicated
+from contrastive_jax.parallel.mesh import batch_sharding, data_devices, replicated
 
 
 class Resident(NamedTuple):
@@ -24,7 +24,8 @@ class Resident(NamedTuple):
 def resident(dataset: Dataset, mesh: Mesh) -> Resident:
     """Copies the data set to the devices; every process copies only what its own devices hold."""
     size = len(dataset.labels)
-    rows = -(-size // mesh.size) * mesh.size
+    parts = data_devices(mesh)
+    rows = -(-size // parts) * parts
 
     def shard(index):
         start, stop, _ = index[0].indices(rows)
@@ -52,4 +53,4 @@ def fits(dataset_bytes: int, mesh: Mesh) -> bool:
     """Whether the set takes at most a quarter of each device's memory (of 8 GiB where that is not known)."""
     statistics = mesh.local_devices[0].memory_stats() or {}
     limit = statistics.get("bytes_limit", 8 * 2**30)
-    return dataset_bytes / mesh.size <= limit / 4
+    return dataset_bytes / data_devices(mesh) <= limit / 4

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, UInt8
 
 from contrastive_jax.data.augment import Recipe, make_views, plain
 from contrastive_jax.methods import Method
-from contrastive_jax.parallel.mesh import batch_sharding
+from contrastive_jax.parallel.mesh import batch_sharding, data_devices
 
 Extract = Callable[..., dict[str, np.ndarray]]
 
@@ -21,7 +21,7 @@ def make_extract(method: Method, recipe: Recipe, mesh: Mesh, *, batch_size: int)
     images: uint8 [n, height, width, channel] in host memory. With a key every image is augmented by the recipe
     (a function of the key and its place in `images`), without one it is as the recipe's `plain` has it.
     """
-    batch_size = -(-batch_size // mesh.size) * mesh.size
+    batch_size = -(-batch_size // data_devices(mesh)) * data_devices(mesh)
 
     @jax.jit
     def plainly(params: Any, extra: Any, images: UInt8[Array, "batch height width channel"]):

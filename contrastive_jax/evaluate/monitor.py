@@ -22,7 +22,7 @@ from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import hypersphere, knn
 from contrastive_jax.losses.normalize import l2_normalize
 from contrastive_jax.methods import Method
-from contrastive_jax.parallel.mesh import batch_sharding, replicated
+from contrastive_jax.parallel.mesh import batch_sharding, data_devices, replicated
 from contrastive_jax.train.state import TrainState
 
 
@@ -53,7 +53,7 @@ def make_monitor(
     directions spread evenly over the sphere, 0 for a collapse), `rankme` (effective rank), and, where there are
     labels, `online_knn` and `online_probe` in percent.
     """
-    count = min(monitor.examples, len(dataset.labels)) // mesh.size * mesh.size
+    count = min(monitor.examples, len(dataset.labels)) // data_devices(mesh) * data_devices(mesh)
     rows = permutation(len(dataset.labels), seed, 2**31 - 1)[:count]
     labelled = count >= 8 and dataset.labels.min() >= 0
     batch = None

@@ -17,6 +17,7 @@ import optax
 
 from contrastive_jax.build import find_in_module
 from contrastive_jax.errors import InputError, nearest
+from contrastive_jax.parallel.mesh import PEERS
 
 
 def optimizer(name: str) -> type:
@@ -133,6 +134,22 @@ class RMSProp:
             optax.scale_by_learning_rate(schedule),
             optax.trace(self.momentum),
         )
+
+
+def per_network(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """`inner` for every network of a stack alone: leaves under `peers` have the networks in front.
+
+    So a norm, a trust ratio or a rule on a parameter's dimensions means what it means for a single network.
+    """
+
+    def init(params):
+        return {PEERS: jax.vmap(inner.init)(params[PEERS])}
+
+    def update(gradient, state, params=None):
+        updates, state = jax.vmap(inner.update)(gradient[PEERS], state[PEERS], params[PEERS])
+        return {PEERS: updates}, {PEERS: state}
+
+    return optax.GradientTransformation(init, update)
 
 
 def _weight_decay(fields: SGD | LARS | AdamW | RMSProp) -> optax.GradientTransformation:

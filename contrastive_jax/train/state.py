@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
 from contrastive_jax.methods import Method
-from contrastive_jax.parallel.mesh import replicated
+from contrastive_jax.parallel.mesh import state_sharding
 
 
 class TrainState(NamedTuple):
@@ -28,7 +28,7 @@ def create(
     view_shape: tuple[int, ...],
     mesh: Mesh,
 ) -> TrainState:
-    """A fresh state, replicated over the mesh; a function of `seed` alone.
+    """A fresh state, laid out over the mesh; a function of `seed` alone.
 
     view_shape: (height, width, channel) of one augmented view.
     """
@@ -39,7 +39,8 @@ def create(
         return TrainState(jnp.zeros((), jnp.int32), params, extra, optimizer.init(params))
 
     with jax.set_mesh(mesh):
-        return jax.jit(init, out_shardings=replicated(mesh), compiler_options=quick_compile())()
+        sharding = state_sharding(jax.eval_shape(init), mesh)
+        return jax.jit(init, out_shardings=sharding, compiler_options=quick_compile())()
 
 
 def quick_compile() -> dict[str, int]:

@@ -1,6 +1,6 @@
 """The one train step. It knows no method, no network and no data set.
 
-It is compiled once over the mesh: batch split along `data`, state replicated and donated. The loss sees the
+It is compiled once over the mesh: batch split along `data`, state donated and left where it lies. The loss sees the
 global batch, so its gradient is exact whatever the number of devices.
 """
 
@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int, UInt32
 from contrastive_jax.data.augment import Recipe, make_views
 from contrastive_jax.data.resident import Resident, take
 from contrastive_jax.methods import Batch, Method, Tree
-from contrastive_jax.parallel.mesh import replicated
+from contrastive_jax.parallel.mesh import replicated, state_sharding
 from contrastive_jax.train.gradient import Keys, micro_batched, whole
 from contrastive_jax.train.state import TrainState
 
@@ -44,7 +44,7 @@ def make_step(
     Metrics are the method's own, and `loss`, `learning_rate`, `gradient_norm` and that of every block.
     """
     update = make_update(method, optimizer, schedule, recipe, mesh=mesh, micro_batches=micro_batches)
-    compiled = jax.jit(update, donate_argnums=0, out_shardings=replicated(mesh))
+    compiled = jax.jit(update, donate_argnums=0)
 
     def run(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         with jax.set_mesh(mesh):  # the seed is an operand: another one finds the same program in the cache
@@ -75,7 +75,7 @@ def make_dispatch(
         state, metrics = one(state, rows[0])  # XLA:CPU runs convolutions inside a loop on one core
         return state, jax.tree.map(lambda x: x[None], metrics)
 
-    compiled = jax.jit(steps, donate_argnums=0, out_shardings=replicated(mesh))
+    compiled = jax.jit(steps, donate_argnums=0)
 
     def run(state: TrainState, data: Resident, rows: Int[np.ndarray, "step batch"]):
         with jax.set_mesh(mesh):
@@ -114,7 +114,9 @@ def make_update(
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
             **gradient_norms(gradient),
         }
-        return TrainState(state.step + 1, params, extra, opt_state), metrics
+        new = TrainState(state.step + 1, params, extra, opt_state)
+        new = lax.with_sharding_constraint(new, state_sharding(new, mesh))
+        return new, lax.with_sharding_constraint(metrics, replicated(mesh))
 
     return update
 

@@ -1,0 +1,70 @@
+"""A cohort spread over devices trains as one that shares them, and as the plain method does."""
+
+import re
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec
+from tiny import Session, session
+
+from contrastive_jax.errors import InputError
+from contrastive_jax.methods.mcl_sharded import unstack
+from contrastive_jax.parallel.mesh import PEERS, make_mesh
+
+
+@pytest.fixture(scope="module")
+def spread():
+    return Session("mcl_sharded", 8, 0, cohort=2)
+
+
+def test_spread_over_devices_equals_all_on_every_device(spread):
+    state, metrics = spread.run(3)
+    expected, seen = session("mcl_sharded", 8).run(3)
+    for a, b in zip(metrics, seen):
+        np.testing.assert_allclose(a["loss"], b["loss"], rtol=2e-5)
+        np.testing.assert_allclose(a["gradient_norm"], b["gradient_norm"], rtol=1e-3)
+    for a, b in zip(
+        jax.tree.leaves((state.params, state.extra)), jax.tree.leaves((expected.params, expected.extra))
+    ):
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5)
+
+
+def test_every_device_holds_its_own_network_alone(spread):
+    state, _ = spread.step(spread.state(), spread.batch(0))
+    for leaf in jax.tree.leaves((state.params, state.extra, state.opt_state)):
+        assert leaf.sharding.spec == PartitionSpec("cohort") and leaf.shape[0] == 2
+        assert {shard.data.shape[0] for shard in leaf.addressable_shards} == {1}
+
+
+def test_equals_the_plain_method_with_the_same_parameters():
+    plain, stacked = session("mcl", 1), session("mcl_sharded", 1)
+    state = stacked.state()
+    merged = {}
+    for name, own in zip(("net1", "net2"), unstack(state.params[PEERS])):
+        merged |= {f"{part}_{name}": own[f"{part}_net1"] for part in ("classifier", "head")}
+        merged.setdefault("cohort", {})[name] = own["cohort"]["net1"]
+    other = plain.state()
+    assert jax.tree.structure(merged) == jax.tree.structure(other.params)
+    _, expected = plain.step(other._replace(params=merged), plain.batch(0))
+    _, found = stacked.step(state, stacked.batch(0))
+    for name in ("loss", "loss_vcl", "loss_soft_icl", "loss_cross_entropy", "gradient_norm"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, err_msg=name)
+
+
+def test_only_embeddings_and_logits_travel_between_the_groups(spread):
+    state, batch = spread.state(), spread.batch(0)
+    with jax.set_mesh(spread.mesh):
+        text = jax.jit(spread.raw_step).lower(state, batch, np.uint32(0)).compile().as_text()
+    largest = 16 * 16 * 4  # a float32 [batch, classes or dim] of either network would be smaller
+    for line in text.splitlines():
+        found = re.search(r"= (\w+)\[([\d,]*)\].*(all-gather|all-to-all|collective-permute)\(", line)
+        if found:
+            assert np.prod([int(n) for n in found[2].split(",") if n]) <= largest, line
+
+
+def test_wrong_numbers_of_groups_are_refused():
+    with pytest.raises(InputError, match="must divide the 8 devices"):
+        make_mesh(jax.devices()[:8], cohort=3)
+    with pytest.raises(InputError, match="must divide the 2 networks"):
+        Session("mcl_sharded", 8, 0, cohort=4).run(1)
