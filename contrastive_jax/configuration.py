@@ -15,14 +15,29 @@ from contrastive_jax.evaluate.settings import Evaluation
 from contrastive_jax.experiment import CHOICES, SECTIONS, Run, section_class
 from contrastive_jax.models import published
 
-DATASETS: dict[str, dict[str, Any]] = {
-    "cifar10": dict(source="tfds:cifar10", mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010)),
-    "cifar100": dict(source="tfds:cifar100", mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761)),
-    "imagenet": dict(source="folder:imagenet", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
-    "fashion_mnist": dict(source="fashion_mnist_10k", mean=(0.2860,), std=(0.3530,)),
-    "digits": dict(source="digits", mean=(0.3053,), std=(0.3760,)),
+IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+DATASETS: dict[str, dict[str, dict[str, Any]]] = {
+    "cifar10": {
+        "data": dict(source="tfds:cifar10"),
+        "augment": dict(mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010)),
+    },
+    "cifar100": {
+        "data": dict(source="tfds:cifar100"),
+        "augment": dict(mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761)),
+    },
+    "imagenet": {
+        "data": dict(source="tfds:imagenet2012", test_split="validation"),
+        "augment": dict(size=224, **IMAGENET),
+        "network": dict(stem="imagenet"),
+    },
+    "fashion_mnist": {
+        "data": dict(source="fashion_mnist_10k"),
+        "augment": dict(mean=(0.2860,), std=(0.3530,)),
+    },
+    "digits": {"data": dict(source="digits"), "augment": dict(mean=(0.3053,), std=(0.3760,))},
 }
-"""Sources and per-channel statistics (pixels in [0, 1]) that a config argument can name."""
+"""What a config argument can name: source, statistics of the pixels in [0, 1], and fields of the network, if it has
+them."""
 
 
 def pretraining(
@@ -51,11 +66,9 @@ def pretraining(
     for section in (*SECTIONS, *CHOICES):
         chosen = {"name": names[section]} if section in CHOICES else {}
         config[section] = chosen | defaults(section_class(section, chosen))
-    config.update(
-        data={"source": preset["source"]},
-        augment={"mean": preset["mean"], "std": preset["std"]},
-        network=fields,
-    )
+    for section, values in preset.items():
+        config[section].update({key: value for key, value in values.items() if key in config[section]})
+    config.network.update(fields)
     return config
 
 

@@ -3,6 +3,7 @@
 Starting the same command again resumes. Any field is overridable: `--config.batch_size=512`.
 """
 
+import functools
 import pathlib
 from collections.abc import Iterator
 
@@ -16,7 +17,7 @@ from contrastive_jax.data.batches import check_batch_size, global_batch
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.order import Order
 from contrastive_jax.errors import InputError
-from contrastive_jax.evaluate.monitor import make_monitor, verdict
+from contrastive_jax.evaluate.monitor import Look, make_monitor, verdict
 from contrastive_jax.experiment import Experiment, assemble
 from contrastive_jax.methods import Batch
 from contrastive_jax.parallel.mesh import batch_sharding, data_devices, make_mesh
@@ -26,7 +27,7 @@ from contrastive_jax.train.gradient import check_micro_batches
 from contrastive_jax.train.loop import train
 from contrastive_jax.train.metrics import MetricWriter
 from contrastive_jax.train.run_directory import RunDirectory
-from contrastive_jax.train.state import create
+from contrastive_jax.train.state import TrainState, create
 from contrastive_jax.train.step import make_dispatch, make_step
 
 WORKDIR = flags.DEFINE_string("workdir", "", "Run directory; new, or of the same config to resume.")
@@ -85,7 +86,7 @@ def fit(experiment: Experiment, dataset: Dataset, run: RunDirectory) -> None:
         feed = FromHost(
             make_step(*compiled, **options), lambda first: batches_from(dataset, order, first, mesh)
         )
-    look = make_monitor(experiment.monitor, method, experiment.recipe, dataset, parts.seed, mesh)
+    monitor = make_monitor(experiment.monitor, method, experiment.recipe, dataset, parts.seed, mesh)
     writer = MetricWriter(run.path, first=int(state.step), total=total, batch_size=parts.batch_size)
     try:
         report = train(
@@ -94,7 +95,7 @@ def fit(experiment: Experiment, dataset: Dataset, run: RunDirectory) -> None:
             total_steps=total,
             log_every=experiment.log.every_steps,
             monitor_every=look_every,
-            monitor=look,
+            monitor=functools.partial(look, monitor, run),
             checkpoints=checkpoints,
             writer=writer,
         )
@@ -102,12 +103,19 @@ def fit(experiment: Experiment, dataset: Dataset, run: RunDirectory) -> None:
         checkpoints.close()
         seconds = writer.close()
     health = verdict(report)
-    if health:
-        print(f"The representations are {health}." if health == "healthy" else f"Warning: {health}.")
     epochs = total / order.steps_per_epoch
     run.write_summary(
         {"steps": total, "epochs": epochs, "seconds": seconds, "health": health, "final": report}
     )
+
+
+def look(monitor: Look, run: RunDirectory, state: TrainState) -> dict[str, float]:
+    """The monitor's figures; a collapse is said in words."""
+    figures = monitor(state)
+    words = verdict(figures)
+    if run.writes and words != "healthy":
+        print(f"step {int(state.step)}: warning: {words}.", flush=True)
+    return figures
 
 
 def batches_from(dataset: Dataset, order: Order, first: int, mesh: Mesh) -> Iterator[Batch]:

@@ -21,7 +21,7 @@ SMALL = {"queue_size": 32, "negatives": 16, "teacher_momentum": 0.9, "predictor_
 """Fields that are set where a method has them."""
 
 
-def experiment(method: str, **top) -> Experiment:
+def experiment(method: str, /, **top) -> Experiment:
     config = pretraining(method, "digits,resnet8")
     config.network.update(width=4, subnetworks=("block1",), subnetwork="fc")
     config.head.dim = 8
@@ -42,7 +42,7 @@ def session(name: str, devices: int, seed: int = 0) -> "Session":
 class Session:
     """A method, its compiled step on some devices, and its batches."""
 
-    def __init__(self, name: str, devices: int, seed: int, *, cohort: int = 1, **top):
+    def __init__(self, name: str, devices: int, seed: int, /, *, cohort: int = 1, **top):
         self.parts = experiment(name, seed=seed, **top)
         self.mesh = make_mesh(jax.devices()[:devices], cohort=cohort)
         self.data = load("digits", "train")

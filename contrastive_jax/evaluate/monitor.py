@@ -25,6 +25,8 @@ from contrastive_jax.methods import Method
 from contrastive_jax.parallel.mesh import batch_sharding, data_devices, replicated
 from contrastive_jax.train.state import TrainState
 
+Look = Callable[[TrainState], dict[str, float]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Monitor:
@@ -46,7 +48,7 @@ class Monitor:
 
 def make_monitor(
     monitor: Monitor, method: Method, recipe: Recipe, dataset: Dataset, seed: int, mesh: Mesh
-) -> Callable[[TrainState], dict[str, float]]:
+) -> Look:
     """Compiles `look(state) -> {exit/figure: value}` for images chosen by `seed`.
 
     Figures: `alignment` of two views and `uniformity` (normalised representations), `feature_std` (1 for

@@ -102,7 +102,7 @@ class MetricWriter:
 
 def show(bar: tqdm, line: Mapping[str, float], rate: float) -> None:
     """Beside the bar on a terminal; as a line of its own in a log file."""
-    names = ("loss", "learning_rate", "positives_share", "images_per_second")
+    names = ("loss", "learning_rate", "positives_share", "final/online_knn", "final/rankme", "images_per_second")
     shown = {name: f"{line[name]:.4g}" for name in names if name in line}
     if not bar.disable:
         return bar.set_postfix(shown, refresh=False)
