@@ -67,8 +67,8 @@ def pretraining(
         chosen = {"name": names[section]} if section in CHOICES else {}
         config[section] = chosen | defaults(section_class(section, chosen))
     for section, values in preset.items():
-        config[section].update({key: value for key, value in values.items() if key in config[section]})
-    config.network.update(fields)
+        config.update({section: {key: value for key, value in values.items() if key in config[section]}})
+    config.update(network=fields)
     return config
 
 

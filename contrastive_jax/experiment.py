@@ -12,15 +12,16 @@ from jaxtyping import Int
 
 from contrastive_jax.build import build, find_in_package
 from contrastive_jax.data.augment import Recipe
-from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.data.order import steps_per_epoch
 from contrastive_jax.data.samplers import Sampler, sampler
-from contrastive_jax.data.sources import load
+from contrastive_jax.data.sources import open_split
 from contrastive_jax.errors import InputError, nearest
 from contrastive_jax.evaluate.monitor import Monitor
 from contrastive_jax.methods import Method
 from contrastive_jax.models.heads import ProjectionHead
 from contrastive_jax.train import optimizers, schedules
+from contrastive_jax.train.loop import Periods
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +50,24 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """Where the images come from: see `data.sources`."""
+    """Where the images come from (see `data.sources`) and how they reach the step."""
 
     source: str = "tfds:cifar10"
     data_dir: str = ""
     train_split: str = "train"
     test_split: str = "test"
+    image_size: int = 0
+    """Side that pictures of varying or large sizes are decoded to, before augmentation; 0: see `open_split`."""
+    pipeline: str = "auto"
+    """`resident`: in device memory; `stream`: from the host while the device computes; `auto`: by size."""
+    workers: int = -1
+    """Processes that decode for the stream; -1: one per core for pictures, none for arrays."""
+
+    def __post_init__(self):
+        if self.pipeline not in PIPELINES:
+            raise InputError(
+                f"config.data.pipeline is '{self.pipeline}': {nearest(self.pipeline, PIPELINES)}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +90,7 @@ class CheckpointPolicy:
     keep: int = 2
 
 
+PIPELINES = ("auto", "resident", "stream")
 PRECISIONS = ("auto", "float32", "bfloat16")
 SECTIONS = {
     "data": Data,
@@ -119,9 +133,9 @@ class Experiment:
     monitor: Monitor
     checkpoint: CheckpointPolicy
 
-    def load(self, split: str) -> Dataset:
-        """One split of the data set, e.g. `data.train_split`."""
-        return load(self.data.source, split, self.data.data_dir)
+    def open(self, split: str) -> ImageSet:
+        """One split of the data set, e.g. `data.train_split`; encoded where its source keeps it so."""
+        return open_split(self.data.source, split, self.data.data_dir, self.data.image_size)
 
     def method(self, *, num_classes: int, labels: Int[np.ndarray, " examples"]) -> Method:
         """The method with its networks, for a training set of so many classes and these labels.
@@ -150,10 +164,19 @@ class Experiment:
         transform = self.optimizer.transform(schedule)
         return optimizers.per_network(transform) if getattr(method, "stacked", False) else transform
 
-    def view_shape(self, dataset: Dataset) -> tuple[int, int, int]:
+    def periods(self, steps_per_epoch: int) -> Periods:
+        """In steps, what the config has in epochs."""
+        looks = self.monitor.every_epochs * steps_per_epoch
+        return Periods(
+            log=self.log.every_steps,
+            save=max(1, round(self.checkpoint.every_epochs * steps_per_epoch)),
+            look=max(1, round(looks)) if looks else 0,
+        )
+
+    def view_shape(self, dataset: ImageSet) -> tuple[int, int, int]:
         """Height, width and channels of what the networks see."""
-        size = self.recipe.size or min(dataset.images.shape[1:3])
-        return size, size, dataset.images.shape[3]
+        size = self.recipe.size or min(dataset.image_shape[:2])
+        return size, size, dataset.image_shape[2]
 
     def learning_rate_schedule(self, steps_per_epoch: float) -> optax.Schedule:
         """Step -> learning rate."""
@@ -184,7 +207,9 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         monitor=part(config, "monitor"),
         checkpoint=part(config, "checkpoint"),
     )
-    some = np.arange(max(2, run.batch_size))  # any data, to refuse a wrong network, head or method before it is read
+    some = np.arange(
+        max(2, run.batch_size)
+    )  # any data, to refuse a wrong network, head or method before it is read
     experiment.method(num_classes=len(some), labels=some)
     return experiment
 

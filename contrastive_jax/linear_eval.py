@@ -67,7 +67,12 @@ def judge_run(
     experiment: Experiment, run: RunDirectory, settings: Evaluation, protocol: Protocol
 ) -> dict[str, Any]:
     """All figures of one run, in percent, ready for its `summary.json`."""
-    train, test = experiment.load(experiment.data.train_split), experiment.load(experiment.data.test_split)
+    train, test = (
+        experiment.open(split).in_memory()
+        for split in (experiment.data.train_split, experiment.data.test_split)
+    )
+    if not (train.labelled and test.labelled):
+        raise InputError(f"'{train.name}' has no labels to judge with: evaluate on a set that has.")
     mesh = make_mesh()
     method = experiment.method(num_classes=train.num_classes, labels=train.labels)
     optimizer = experiment.transform(method, experiment.learning_rate_schedule(1.0))

@@ -14,7 +14,7 @@ from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
 from contrastive_jax.train import feed
 from contrastive_jax.train.checkpoint import Checkpoints
 from contrastive_jax.train.feed import FromDevice, FromHost
-from contrastive_jax.train.loop import train
+from contrastive_jax.train.loop import Periods, train
 from contrastive_jax.train.metrics import MetricWriter
 from contrastive_jax.train.step import gradient_norms, make_dispatch
 
@@ -99,8 +99,7 @@ def test_loop_reports_and_saves_on_the_boundaries_of_dispatches(first):
         recorder,
         state,
         total_steps=14,
-        log_every=4,
-        monitor_every=8,
+        periods=Periods(log=4, save=8, look=8),
         monitor=lambda state: {"rankme": 7.0},
         checkpoints=recorder,
         writer=recorder,

@@ -1,15 +1,15 @@
-"""Rows of a data set in host memory -> one global batch on the devices."""
+"""Rows of an image set -> one global batch on the devices."""
 
 import jax
 import numpy as np
 from jaxtyping import Int
 
-from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.errors import InputError
 
 
 def global_batch(
-    dataset: Dataset, indices: Int[np.ndarray, " batch"], sharding: jax.sharding.Sharding
+    dataset: ImageSet, indices: Int[np.ndarray, " batch"], sharding: jax.sharding.Sharding
 ) -> dict[str, jax.Array]:
     """The examples at `indices` as global arrays, laid out by `sharding` along the batch.
 
@@ -27,7 +27,7 @@ def global_batch(
         return jax.make_array_from_callback((len(indices), *shape), sharding, shard)
 
     return {
-        "image": place(lambda rows: dataset.images[rows], dataset.images.shape[1:]),
+        "image": place(dataset.gather, dataset.image_shape),
         "label": place(lambda rows: dataset.labels[rows], ()),
         "index": place(lambda rows: rows.astype(np.int32), ()),
     }

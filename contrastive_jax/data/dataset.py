@@ -1,14 +1,15 @@
-"""A labelled image set that lies whole in memory: what every source returns and every pipeline reads."""
+"""An image set that lies whole in memory: what sources of small images return and every pipeline reads."""
 
 import dataclasses
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Int, Int32, UInt8
 
 from contrastive_jax.errors import InputError
 
 CHANNELS = (1, 3)
 LARGEST_LABEL = np.iinfo(np.int32).max
+UNLABELLED = -1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -16,7 +17,8 @@ class Dataset:
     """Images and labels of one split; refused with an `InputError` when it cannot be trained on.
 
     Images keep their stored range (0 to 255) until the device; channels are 1 (grayscale) or 3 (RGB).
-    Labels are 0 to num_classes - 1; a split need not contain every class.
+    Labels are 0 to num_classes - 1; a split need not contain every class. A set without labels has
+    num_classes 0 and the label -1 everywhere: good for self-supervised methods only.
     """
 
     # Plain arrays in the signature, so that a user's mistake meets our sentences before a type checker.
@@ -29,14 +31,42 @@ class Dataset:
 
     def __post_init__(self):
         _check_images(self.images, self.name)
-        _check_labels(self.labels, len(self.images), self.num_classes, self.name)
+        check_labels(self.labels, len(self.images), self.num_classes, self.name)
 
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all images as uint8."""
+        return self.images.nbytes
+
+    @property
+    def labelled(self) -> bool:
+        return self.num_classes > 0
+
+    def gather(self, indices: Int[np.ndarray, " m"]) -> UInt8[np.ndarray, "m height width channels"]:
+        """A copy of the images at `indices`, in that order."""
+        return self.images[indices]
+
     def subset(self, indices: slice | Int[np.ndarray, " m"]) -> "Dataset":
         """The examples at `indices`, in that order; a slice shares memory with this set."""
         return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices])
+
+    def in_memory(self) -> "Dataset":
+        """Itself: what `EncodedImages` becomes."""
+        return self
+
+
+def no_labels(n: int) -> Int32[np.ndarray, " n"]:
+    """The labels of `n` images of which nothing is known; the set's num_classes is then 0."""
+    return np.full(n, UNLABELLED, np.int32)
 
 
 def int32_labels(labels: np.ndarray, name: str) -> Int32[np.ndarray, " n"]:
@@ -51,6 +81,21 @@ def int32_labels(labels: np.ndarray, name: str) -> Int32[np.ndarray, " n"]:
     return labels.astype(np.int32)
 
 
+def check_labels(labels: np.ndarray, n: int, num_classes: int, name: str) -> None:
+    """Refuses labels of `n` images that are not int32 [n] in 0..num_classes-1 (or all -1 of no classes)."""
+    if not isinstance(labels, np.ndarray) or labels.dtype != np.int32 or labels.shape != (n,):
+        kind, shape = getattr(labels, "dtype", type(labels).__name__), getattr(labels, "shape", ())
+        raise InputError(
+            f"labels of '{name}' are {kind} of shape {shape}; expected int32 of shape ({n},), one per image."
+        )
+    unlabelled = num_classes == 0 and np.all(labels == UNLABELLED)
+    if not unlabelled and (labels.min() < 0 or labels.max() >= num_classes):
+        raise InputError(
+            f"labels of '{name}' run from {labels.min()} to {labels.max()}, outside 0 to {num_classes - 1} "
+            f"(it has {num_classes} classes); number the classes from 0."
+        )
+
+
 def _check_images(images, name: str) -> None:
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
         kind = getattr(images, "dtype", type(images).__name__)
@@ -62,16 +107,3 @@ def _check_images(images, name: str) -> None:
         )
     if not len(images):
         raise InputError(f"'{name}' has no images; choose another split or a larger range.")
-
-
-def _check_labels(labels, n: int, num_classes: int, name: str) -> None:
-    if not isinstance(labels, np.ndarray) or labels.dtype != np.int32 or labels.shape != (n,):
-        kind, shape = getattr(labels, "dtype", type(labels).__name__), getattr(labels, "shape", ())
-        raise InputError(
-            f"labels of '{name}' are {kind} of shape {shape}; expected int32 of shape ({n},), one per image."
-        )
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise InputError(
-            f"labels of '{name}' run from {labels.min()} to {labels.max()}, outside 0 to {num_classes - 1} "
-            f"(it has {num_classes} classes); number the classes from 0."
-        )

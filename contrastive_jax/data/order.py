@@ -1,12 +1,13 @@
 """Which examples a step sees: a pure function of (seed, step), so a resumed run needs no iterator state."""
 
 import dataclasses
-import functools
 
 import numpy as np
 from jaxtyping import Int64
 
 from contrastive_jax.data.samplers import Labels, Sampler
+
+KEPT = 2  # epochs' tables, for readers that work ahead
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -17,6 +18,7 @@ class Order:
     labels: Labels
     seed: int
     batch_size: int
+    _epochs: dict[int, Int64[np.ndarray, "step batch"]] = dataclasses.field(default_factory=dict, init=False)
 
     def __post_init__(self):
         self.sampler.check(self.labels, self.batch_size)
@@ -28,17 +30,13 @@ class Order:
     def at(self, step: int) -> Int64[np.ndarray, " batch"]:
         """The batch of one training step, counted from 0: rows of the data set."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        return self._epoch(epoch)[position]
-
-    @functools.cached_property
-    def _epoch(self):
-        @functools.lru_cache(maxsize=4)
-        def table(epoch: int) -> Int64[np.ndarray, "step batch"]:
+        if epoch not in self._epochs:
+            while len(self._epochs) >= KEPT:
+                self._epochs.pop(next(iter(self._epochs)), None)  # another thread may have done it
             rows = self.sampler.epoch(self.labels, self.seed, epoch, self.batch_size)
             rows.flags.writeable = False  # it is shared
-            return rows
-
-        return table
+            self._epochs[epoch] = rows
+        return self._epochs[epoch][position]
 
 
 def steps_per_epoch(size: int, batch_size: int) -> int:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from contrastive_jax.data.augment import Recipe, make_views, plain
 from contrastive_jax.data.batches import global_batch
-from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.data.samplers import permutation
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import hypersphere, knn
@@ -47,7 +47,7 @@ class Monitor:
 
 
 def make_monitor(
-    monitor: Monitor, method: Method, recipe: Recipe, dataset: Dataset, seed: int, mesh: Mesh
+    monitor: Monitor, method: Method, recipe: Recipe, dataset: ImageSet, seed: int, mesh: Mesh
 ) -> Look:
     """Compiles `look(state) -> {exit/figure: value}` for images chosen by `seed`.
 
@@ -57,7 +57,7 @@ def make_monitor(
     """
     count = min(monitor.examples, len(dataset.labels)) // data_devices(mesh) * data_devices(mesh)
     rows = permutation(len(dataset.labels), seed, 2**31 - 1)[:count]
-    labelled = count >= 8 and dataset.labels.min() >= 0
+    labelled = count >= 8 and dataset.labelled
     batch = None
 
     def look_at(params, extra, batch):

@@ -5,7 +5,7 @@ The same numbers as `mcl` with independent copies of one network. Their paramete
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -63,11 +63,11 @@ class MCLSharded(MCL):
 
     def features(self, params, extra, images):
         stacked = {"params": params[PEERS]} | {name: tree[PEERS] for name, tree in extra.items()}
-        found = [
-            self.one.apply(network, images, False, method=lambda heads, *x: heads.cohort(*x))["net1"]
-            for network in unstack(stacked)
-        ]
-        return _cohort.named_exits(dict(zip(self.names, found)))
+        outputs = {}
+        for name, network in zip(self.names, unstack(stacked)):
+            found: Any = self.one.apply(network, images, False, method=lambda heads, *x: heads.cohort(*x))
+            outputs[name] = found["net1"]
+        return _cohort.named_exits(outputs)
 
     def _spread(self, share):
         """`share` on every group of devices with its own networks; the batch stays the compiler's to split."""

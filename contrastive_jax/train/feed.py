@@ -1,7 +1,7 @@
 """What brings batches to the step: the data set in device memory, or a stream from the host, with equal batches."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -27,6 +27,10 @@ class Feed(Protocol):
         """Steps `first` to `first + count - 1`; metrics `[step]`. Called with rising `first`."""
         ...
 
+    def close(self) -> None:
+        """Ends what works in the background."""
+        ...
+
 
 class FromDevice:
     """Batches are gathered on the device, `at_once` steps in one program."""
@@ -45,6 +49,9 @@ class FromDevice:
         rows = np.stack([self._rows_at(step) for step in range(first, first + count)])
         return self._dispatch(state, self._data, rows)
 
+    def close(self) -> None:
+        pass
+
 
 class FromHost:
     """Batches come from an iterator that `batches(first_step)` opens."""
@@ -62,6 +69,10 @@ class FromHost:
             state, metrics = self._step(state, next(self._batches))
             found.append(metrics)
         return state, jax.tree.map(lambda *x: jnp.stack(x), *found)
+
+    def close(self) -> None:
+        if isinstance(self._batches, Generator):
+            self._batches.close()
 
 
 def steps_at_once(*periods: int) -> int:

@@ -1,5 +1,6 @@
 """The training loop: steps, reports, checkpoints. Nothing in it is random and nothing is remembered."""
 
+import dataclasses
 from collections.abc import Callable
 
 from contrastive_jax.train.checkpoint import Checkpoints
@@ -8,13 +9,26 @@ from contrastive_jax.train.metrics import MetricWriter, Pending
 from contrastive_jax.train.state import TrainState
 
 
+@dataclasses.dataclass(frozen=True)
+class Periods:
+    """Steps between reports, checkpoints and looks of the monitor."""
+
+    log: int
+    save: int
+    look: int
+    """0: never"""
+
+    def all(self) -> list[int]:
+        """Those that a dispatch of several steps should divide."""
+        return [period for period in (self.log, self.save, self.look) if period]
+
+
 def train(
     feed: Feed,
     state: TrainState,
     *,
     total_steps: int,
-    log_every: int,
-    monitor_every: int,
+    periods: Periods,
     monitor: Callable[[TrainState], dict[str, float]],
     checkpoints: Checkpoints,
     writer: MetricWriter,
@@ -35,8 +49,8 @@ def train(
         pending.add(number, metrics)
         writer.advance(count)
         save = checkpoints.due(number) or last
-        look = monitor_every and (number % monitor_every == 0 or last)
-        if save or look or number % log_every == 0:
+        look = periods.look and (number % periods.look == 0 or last)
+        if save or look or number % periods.log == 0:
             found = pending.take(last_good)
             report = writer.write(number, found | (monitor(state) if look else {}))
         if save:

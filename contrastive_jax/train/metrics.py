@@ -40,7 +40,7 @@ class Pending:
         if wrong.size:
             step, which = wrong[0]
             name = ("loss", "gradient_norm")[which]
-            raise NonFiniteLoss(non_finite(name, first + int(step), watched[step, which], last_good))
+            raise NonFiniteLoss(non_finite(name, first + int(step), float(watched[step, which]), last_good))
         return {name: float(np.mean(values, dtype=np.float64)) for name, values in columns.items()}
 
 
@@ -102,7 +102,14 @@ class MetricWriter:
 
 def show(bar: tqdm, line: Mapping[str, float], rate: float) -> None:
     """Beside the bar on a terminal; as a line of its own in a log file."""
-    names = ("loss", "learning_rate", "positives_share", "final/online_knn", "final/rankme", "images_per_second")
+    names = (
+        "loss",
+        "learning_rate",
+        "positives_share",
+        "final/online_knn",
+        "final/rankme",
+        "images_per_second",
+    )
     shown = {name: f"{line[name]:.4g}" for name in names if name in line}
     if not bar.disable:
         return bar.set_postfix(shown, refresh=False)

@@ -11,6 +11,7 @@ parameter's path (`encoder/block1/conv/kernel`), which take parameters out.
 import dataclasses
 import re
 import sys
+from typing import Any
 
 import jax
 import optax
@@ -145,8 +146,8 @@ def per_network(inner: optax.GradientTransformation) -> optax.GradientTransforma
     def init(params):
         return {PEERS: jax.vmap(inner.init)(params[PEERS])}
 
-    def update(gradient, state, params=None):
-        updates, state = jax.vmap(inner.update)(gradient[PEERS], state[PEERS], params[PEERS])
+    def update(updates, state, params: Any = None):
+        updates, state = jax.vmap(inner.update)(updates[PEERS], state[PEERS], params[PEERS])
         return {PEERS: updates}, {PEERS: state}
 
     return optax.GradientTransformation(init, update)

@@ -7,7 +7,7 @@ split, so a fixed permutation is cut at 80%.
 import numpy as np
 
 from contrastive_jax.data.dataset import Dataset, int32_labels
-from contrastive_jax.data.order import epoch_order
+from contrastive_jax.data.samplers import permutation
 from contrastive_jax.data.sources import refuse_location
 from contrastive_jax.data.split import parse_split
 
@@ -23,7 +23,7 @@ def load(location: str, split: str, data_dir: str) -> Dataset:
     counts, labels = load_digits(return_X_y=True)
     images = np.round(counts.reshape(-1, 8, 8, 1) * (255 / LARGEST_PIXEL)).astype(np.uint8)
     whole = Dataset(images, int32_labels(labels, "digits"), 10, "digits")
-    order = epoch_order(seed=0, epoch=0, size=len(whole))
+    order = permutation(len(whole), seed=0, epoch=0)
     cut = len(whole) * 80 // 100
     chosen = whole.subset(order[:cut] if part.name == "train" else order[cut:])
     return chosen.subset(part.rows(len(chosen)))

@@ -1,0 +1,131 @@
+"""The stream: batches of a set that is too large for device memory, made on the host while the device computes.
+
+Grain worker processes, or threads on a machine of few cores, decode whole batches (pictures in files or records);
+one thread gathers them from arrays, with one indexing operation per batch. Another thread copies them to the
+devices a few steps ahead. Everything is a
+function of the step's number, so a stream opened at step k continues exactly, with any number of workers, and
+the batches equal those of `global_batch` and of the resident pipeline.
+
+Worker processes are spawned: a script that opens a stream needs the usual `if __name__ == "__main__":`.
+"""
+
+import dataclasses
+import math
+import pathlib
+import shutil
+from collections.abc import Callable, Iterator
+
+import grain
+import jax
+import numpy as np
+from absl import flags
+from grain.multiprocessing import SharedMemoryArray
+from jaxtyping import Array, Int, Int64
+
+from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.encoded import ImageSet, cores
+
+HostBatch = dict[str, np.ndarray]
+AHEAD = 2  # batches that wait on the devices
+FEW_CORES = 4  # up to here threads are cheaper than processes, whose batches cross shared memory
+SMALL = 1 << 16  # bytes; smaller arrays are sent from the workers through a pipe
+NEVER = 2**31  # steps; no run is longer
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stream:
+    """Where batches come from and where they go."""
+
+    dataset: ImageSet
+    indices_at: Callable[[int], Int[np.ndarray, " batch"]]
+    """The rows of a step: the same in all processes of a job; picklable, and without JAX, for the workers."""
+    batch_size: int
+    """Rows of every step, over all processes."""
+    sharding: jax.sharding.Sharding
+    """How arrays are laid out along the batch."""
+    workers: int = -1
+    """Processes that decode; 0: threads of this process; -1: none for arrays and on few cores, else one per core."""
+
+    def batches(self, first_step: int) -> Iterator[dict[str, Array]]:
+        """The batches of `first_step` and all later steps, as `batches.global_batch` makes them.
+
+        Close the iterator (or let it go) to end the workers. Raises CorruptImage, naming the file.
+        """
+        workers = self._workers()
+        if workers and not flags.FLAGS.is_parsed():  # Grain asks absl's flags, which only commands parse
+            flags.FLAGS(["stream"])
+        mine = local_rows(self.batch_size, self.sharding)
+        shape = (len(mine), *self.dataset.image_shape)
+        on_host = (
+            grain.MapDataset.range(first_step, NEVER)
+            .map(Decode(self.dataset, self.indices_at, mine))
+            .to_iter_dataset(self._threads(workers))
+            .mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+            .map(lambda batch: place(batch, self.batch_size, self.sharding))
+        )
+        on_host = grain.experimental.WithOptionsIterDataset(on_host, _shared_memory(shape, workers))
+        ahead = grain.experimental.ThreadPrefetchIterDataset(on_host, prefetch_buffer_size=AHEAD)
+        iterator = iter(ahead)
+        try:
+            while True:
+                yield next(iterator)
+        finally:
+            iterator.close()
+
+    def _workers(self) -> int:
+        if self.workers >= 0:
+            return self.workers
+        return 0 if isinstance(self.dataset, Dataset) or cores() <= FEW_CORES else cores()
+
+    def _threads(self, workers: int) -> grain.ReadOptions:
+        """Threads that make batches ahead; none in a worker process, which has its own queue."""
+        count = 0 if workers else 1 if isinstance(self.dataset, Dataset) else min(cores(), FEW_CORES)
+        return grain.ReadOptions(num_threads=count, prefetch_buffer_size=count + 1 if count else 0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Decode:
+    """Step -> this process's rows of the batch, on the host. Runs in the workers."""
+
+    dataset: ImageSet
+    indices_at: Callable[[int], Int[np.ndarray, " batch"]]
+    rows: Int64[np.ndarray, " local"]
+
+    def __call__(self, step: int) -> HostBatch:
+        indices = self.indices_at(int(step))[self.rows]
+        return {
+            "image": self.dataset.gather(indices),
+            "label": self.dataset.labels[indices],
+            "index": indices.astype(np.int32),
+        }
+
+
+def local_rows(batch_size: int, sharding: jax.sharding.Sharding) -> Int64[np.ndarray, " local"]:
+    """Which rows of a global batch lie on devices of this process, in rising order."""
+    parts = sharding.addressable_devices_indices_map((batch_size,)).values()
+    return np.unique(np.concatenate([np.arange(batch_size)[index] for index in parts if index is not None]))
+
+
+def place(batch: HostBatch, batch_size: int, sharding: jax.sharding.Sharding) -> dict[str, Array]:
+    """Global arrays from every process's own rows (`local_rows`); nothing travels between processes."""
+    rows = local_rows(batch_size, sharding)
+
+    def put(local: np.ndarray) -> Array:
+        def shard(index):
+            start, stop, _ = index[0].indices(batch_size)
+            first = np.searchsorted(rows, start)
+            held = local[first : first + stop - start]
+            # A device array on CPU may alias its source, and shared memory is to be given back soon.
+            return np.array(held) if isinstance(held, SharedMemoryArray) else held
+
+        return jax.make_array_from_callback((batch_size, *local.shape[1:]), sharding, shard)
+
+    return {name: put(local) for name, local in batch.items()}
+
+
+def _shared_memory(shape: tuple[int, ...], workers: int) -> grain.experimental.DatasetOptions:
+    """Arrays of images come from the workers in shared memory, where there is enough of it (containers have little)."""
+    folder = pathlib.Path("/dev/shm")
+    needed = 3 * max(1, workers) * math.prod(shape)  # in the making, in the queue, being copied
+    enough = not folder.is_dir() or shutil.disk_usage(folder).free > needed
+    return grain.experimental.DatasetOptions(min_shm_size=SMALL if enough else needed)
