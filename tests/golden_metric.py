@@ -67,10 +67,16 @@ def compare(answers: Mapping[str, Any], arrays: Mapping[str, Any], fields: Mappi
     wrong = []
     for name, target in bound.items():
         answer = answers[name] if isinstance(answers[name], Within) else Within(answers[name], 0.0)
-        ours, theirs = np.asarray(answer.value, np.float64), np.asarray(arrays[target], np.float64)
+        ours, theirs = numbers(answer.value), numbers(arrays[target])
         allowed = fields["atol"] + answer.atol + fields["rtol"] * np.abs(theirs)
         if ours.shape != theirs.shape:
             wrong.append(f"{name}: shape {ours.shape}, not {theirs.shape}")
         elif not np.all((np.abs(ours - theirs) <= allowed) | (np.isnan(ours) & np.isnan(theirs))):
             wrong.append(f"{name}: differs by up to {np.nanmax(np.abs(ours - theirs)):.3g}")
     assert not wrong, "; ".join(wrong)
+
+
+def numbers(value: Any) -> np.ndarray:
+    """An array as float64; a record becomes the array of its values in the order of its keys."""
+    values = [value[key] for key in sorted(value)] if isinstance(value, Mapping) else value
+    return np.asarray(values, np.float64)

@@ -214,6 +214,19 @@ def test_jitter_applies_its_draw_in_the_drawn_order():
     assert len(seen) > 12  # the order is drawn per example
 
 
+@pytest.mark.parametrize("strengths,hue", [(STRENGTHS, 0.0), (STRENGTHS, HUE), ((0.0, 0.0, 0.0), HUE)])
+def test_both_schedules_of_the_jitter_agree(strengths, hue):
+    planes = color.to_planes(jnp.asarray(unit_image(6, 5, 3)))
+
+    def both(key):
+        draw = color.draw_jitter(key, strengths, hue, 1.0)
+        return [
+            jnp.stack(run(planes, draw, has_hue=hue > 0)) for run in (color.one_by_one, color.in_two_passes)
+        ]
+
+    np.testing.assert_allclose(*over_keys(both, keys(60)), atol=2e-6)
+
+
 def test_jitter_draws_are_uniform_in_factors_and_in_all_orders():
     n = 24_000
     draws = over_keys(lambda key: color.draw_jitter(key, STRENGTHS, HUE, 0.8), keys(n))

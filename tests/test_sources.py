@@ -20,7 +20,18 @@ def images_and_labels(n, shape=(4, 4, 3), num_classes=3, seed=0):
 
 class TestByName:
     def test_every_file_of_the_folder_is_a_source(self):
-        assert sources.schemes() == ["cifar_batches", "digits", "fashion_mnist_10k", "npz", "tfds"]
+        ours = {
+            "array_record",
+            "cifar_batches",
+            "digits",
+            "fashion_mnist_10k",
+            "folder",
+            "mnist",
+            "npz",
+            "tfds",
+        }
+        assert ours <= set(sources.schemes())
+        assert not any(name.startswith("_") for name in sources.schemes())
 
     def test_unknown_scheme_names_the_nearest(self):
         with pytest.raises(InputError, match="no data source 'cifar_batch'; did you mean 'cifar_batches'"):

@@ -1,131 +1,171 @@
 """Augmentation inside the jitted step: uint8 images in, normalised float32 views out.
 
 Every operation is a pure function of one image and one key. A strength or probability of zero leaves its
-operation out of the compiled program. To add an operation: write the function in `augment_geometry` or
-`augment_color`, give `Recipe` the fields it needs (defaults that switch it off), and call it at its place in
-`augment`. Its key comes from its name, so the draws of the other operations stay what they were.
+operation out of the compiled program. To add an operation: write the function in the `augment_*` file where it
+belongs, give `Recipe` the fields it needs (defaults that switch it off), and call it at its place in `augment`.
+Its key comes from its name, so the draws of the other operations stay what they were.
 """
 
 import dataclasses
 import zlib
+from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, Shaped, UInt8
 
+from contrastive_jax.data.augment_bits import append_bits, random_bits
+from contrastive_jax.data.augment_blur import random_blur, random_solarize
 from contrastive_jax.data.augment_color import color_jitter, random_grayscale
+from contrastive_jax.data.augment_erase import cutout, random_erasing
 from contrastive_jax.data.augment_geometry import (
-    INTERPOLATIONS,
     centred_box,
     padding_crop,
     random_flip,
     resize_box,
     resized_crop,
 )
-from contrastive_jax.errors import InputError, nearest
+from contrastive_jax.data.augment_mix import mix
+from contrastive_jax.data.augment_policies import random_policy
+from contrastive_jax.data.augment_recipe import Recipe, geometry_only, view_shape
+from contrastive_jax.data.augment_warp import random_rotation, random_warp
+from contrastive_jax.errors import InputError
+
+Image = Float[Array, "height width channel"]
+KeyOf = Callable[[str], Key[Array, ""]]
+
+__all__ = ["Recipe", "add_views", "augment", "geometry_only", "make_views", "plain", "view_shape"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """What happens to an image. The defaults are SimCLR's and SupCon's for CIFAR."""
+def add_views(recipe: Recipe, batch: dict[str, Array], key: Key[Array, ""], n_views: int) -> dict[str, Array]:
+    """The batch of the train step with its views, made from its `image` (and, for mixing, its `label`).
 
-    size: int = 0
-    """Side of the square result in pixels; 0: the images' own shorter side."""
-    crop_scale: tuple[float, float] = (0.2, 1.0)
-    """Range of the crop's share of the area; (1, 1) together with `crop_ratio` (1, 1): no resized crop."""
-    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    """Range of the crop's width / height."""
-    interpolation: str = "bilinear"
-    """`bilinear` or `bicubic`."""
-    antialias: bool = True
-    """Widen the kernel when shrinking, as PIL does."""
-    pad: int = 0
-    """Black border in pixels out of which a crop of the full size is taken; 0: none."""
-    flip: float = 0.5
-    """Probability of a horizontal flip."""
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
-    hue: float = 0.1
-    """Strengths of the color jitter; a hue of 0.5 reaches every color."""
-    jitter_probability: float = 0.8
-    gray_probability: float = 0.2
-    center_fraction: float = 1.0
-    """Evaluation only: side of the centre crop over the shorter side, e.g. 224 / 256."""
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    """Of the pixels in [0, 1], one value or one per channel; (): to be filled in from the dataset."""
-
-    def __post_init__(self):
-        if self.interpolation not in INTERPOLATIONS:
-            hint = nearest(self.interpolation, INTERPOLATIONS)
-            raise InputError(f"augment.interpolation '{self.interpolation}' is unknown: {hint}")
-        for name in ("flip", "jitter_probability", "gray_probability"):
-            _check(name, getattr(self, name), 0.0 <= getattr(self, name) <= 1.0, "a probability in [0, 1]")
-        for name in ("size", "pad", "brightness", "contrast", "saturation"):
-            _check(name, getattr(self, name), getattr(self, name) >= 0, "0 or more")
-        _check("hue", self.hue, 0 <= self.hue <= 0.5, "in [0, 0.5]")
-        scale, ratio = self.crop_scale, self.crop_ratio
-        ordered = "a pair (low, high) with 0 < low <= high"
-        _check("crop_scale", scale, len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1, ordered + " <= 1")
-        _check("crop_ratio", ratio, len(ratio) == 2 and 0 < ratio[0] <= ratio[1], ordered)
-        _check("center_fraction", self.center_fraction, 0 < self.center_fraction <= 1, "in (0, 1]")
-        _check("std", self.std, all(value > 0 for value in self.std), "positive")
+    view: as `make_views` makes them.
+    view_<size>: for each group of `recipe.extra_views`, [batch, extra view, size, size, channel].
+    partner, share: only if the recipe mixes: the other image's label and the share of the own one, [batch] each.
+    """
+    batch = {**batch, "view": make_views(recipe, batch["image"], key, n_views)}
+    first = n_views
+    for group, size, low, high in _groups(recipe):
+        small = dataclasses.replace(recipe, size=size, crop_scale=(low, high))
+        batch[f"view_{size}"] = make_views(small, batch["image"], key, group, first)
+        first += group
+    if recipe.mixes:
+        mixed = mix(
+            batch["view"],
+            batch["label"],
+            _key_of(key, "mix"),
+            mixup=recipe.mixup,
+            cutmix=recipe.cutmix,
+            probability=recipe.mix_probability,
+        )
+        batch |= mixed._asdict()
+    return batch
 
 
 def make_views(
-    recipe: Recipe, images: UInt8[Array, "batch height width channel"], key: Key[Array, ""], n_views: int
-) -> Float[Array, "batch view size size channel"]:
-    """`n_views` independent augmentations of every image of the global batch.
+    recipe: Recipe,
+    images: UInt8[Array, "batch height width channel"],
+    key: Key[Array, ""],
+    n_views: int,
+    first: int = 0,
+) -> Float[Array, "batch view size size more"]:
+    """`n_views` independent augmentations of every image of the global batch, the views `first`, `first + 1`, ...
 
     View v of the image at position i draws from `fold_in(fold_in(key, i), v)`: the result depends on the
-    position in the global batch and not on how the batch is spread over devices.
+    position in the global batch and not on how the batch is spread over devices. With `random_bits` their channels
+    follow the image's.
     """
 
-    def views(image, position):
-        example_key = jax.random.fold_in(key, position)
-        return jax.vmap(lambda v: augment(recipe, image, jax.random.fold_in(example_key, v)))(view)
+    def one(image, position, view):
+        own = jax.random.fold_in(jax.random.fold_in(key, position), view)
+        return augment(recipe, image, own, view)
 
-    view = jnp.arange(n_views)
-    return jax.vmap(views)(images, jnp.arange(len(images)))
+    n = len(images)
+    # Repeated as bytes: a product of one image with the matrices of all its views would be sorted by view after.
+    repeated = jnp.broadcast_to(images[:, None], (n, n_views, *images.shape[1:]))
+    position, view = jnp.meshgrid(jnp.arange(n), first + jnp.arange(n_views), indexing="ij")
+    views = jax.vmap(jax.vmap(one))(repeated, position, view)
+    if recipe.random_bits:
+        bits = random_bits(images, recipe.random_bits)[:, None]
+        views = append_bits(views, jnp.broadcast_to(bits, (n, n_views, recipe.random_bits)))
+    return views
 
 
 def augment(
-    recipe: Recipe, image: UInt8[Array, "height width channel"], key: Key[Array, ""]
+    recipe: Recipe,
+    image: UInt8[Array, "height width channel"],
+    key: Key[Array, ""],
+    view: int | Int[Array, ""] = 0,
 ) -> Float[Array, "size size channel"]:
-    """One random view of one image, normalised."""
-
-    def key_of(operation: str) -> Key[Array, ""]:
-        return jax.random.fold_in(key, zlib.crc32(operation.encode()))
-
+    """One random view of one image, normalised; `view` is its number, for what differs between views."""
+    if image.shape[-1] not in (1, 3) and _changes_colors(recipe):
+        raise InputError(
+            f"images of {image.shape[-1]} channels have no colors: switch off what changes colors, as "
+            "`recipes.crop_flip` does."
+        )
+    r, key_of = recipe, partial(_key_of, key)
     x = image.astype(jnp.float32) / 255.0
+    x = _crop_and_turn(r, x, key_of)
+    x = _change_colors(r, x, key_of)
+    x = random_grayscale(x, key_of("grayscale"), probability=r.gray_probability)
+    x = random_warp(x, key_of("warp"), probability=r.warp_probability, strength=r.warp_strength)
+    if any(r.blur_probability):
+        chance = _of_view(r.blur_probability, view)
+        x = random_blur(x, key_of("blur"), probability=chance, sigma=r.blur_sigma, kernel=r.blur_kernel)
+    if any(r.solarize_probability):
+        x = random_solarize(x, key_of("solarize"), probability=_of_view(r.solarize_probability, view))
+    x = normalise(x, r.mean, r.std)
+    x = cutout(x, key_of("cutout"), side=r.cutout)
+    return random_erasing(
+        x,
+        key_of("erase"),
+        probability=r.erase_probability,
+        scale=r.erase_scale,
+        ratio=r.erase_ratio,
+        noise=r.erase_noise,
+    )
+
+
+def _crop_and_turn(r: Recipe, x: Image, key_of: KeyOf) -> Float[Array, "size size channel"]:
     x = resized_crop(
         x,
         key_of("resized_crop"),
-        size=_size(recipe, image),
-        scale=recipe.crop_scale,
-        ratio=recipe.crop_ratio,
-        interpolation=recipe.interpolation,
-        antialias=recipe.antialias,
+        size=_size(r, x),
+        scale=r.crop_scale,
+        ratio=r.crop_ratio,
+        interpolation=r.interpolation,
+        antialias=r.antialias,
     )
-    x = padding_crop(x, key_of("padding_crop"), pad=recipe.pad)
-    x = random_flip(x, key_of("flip"), probability=recipe.flip)
+    x = padding_crop(x, key_of("padding_crop"), pad=r.pad)
+    x = random_flip(x, key_of("flip"), probability=r.flip)
+    return random_rotation(x, key_of("rotation"), degrees=r.rotation)
+
+
+def _change_colors(r: Recipe, x: Image, key_of: KeyOf) -> Image:
     x = color_jitter(
         x,
         key_of("color_jitter"),
-        brightness=recipe.brightness,
-        contrast=recipe.contrast,
-        saturation=recipe.saturation,
-        hue=recipe.hue,
-        probability=recipe.jitter_probability,
+        brightness=r.brightness,
+        contrast=r.contrast,
+        saturation=r.saturation,
+        hue=r.hue,
+        probability=r.jitter_probability,
     )
-    x = random_grayscale(x, key_of("grayscale"), probability=recipe.gray_probability)
-    return normalise(x, recipe.mean, recipe.std)
+    return random_policy(
+        x,
+        key_of("policy"),
+        policy=r.policy,
+        layers=r.policy_layers,
+        magnitude=r.policy_magnitude,
+        fill=r.policy_fill,
+    )
 
 
 def plain(
     recipe: Recipe, images: UInt8[Array, "batch height width channel"]
-) -> Float[Array, "batch size size channel"]:
+) -> Float[Array, "batch size size more"]:
     """The images as the evaluation sees them: centre square, resized where the size differs, normalised."""
     _, height, width, _ = images.shape
     size = _size(recipe, images[0])
@@ -139,7 +179,8 @@ def plain(
             )
 
         x = jax.vmap(resize)(x)
-    return normalise(x, recipe.mean, recipe.std)
+    x = normalise(x, recipe.mean, recipe.std)
+    return append_bits(x, random_bits(images, recipe.random_bits)) if recipe.random_bits else x
 
 
 def normalise(
@@ -157,10 +198,29 @@ def normalise(
     return (x - jnp.asarray(mean).reshape(shape)) / jnp.asarray(std).reshape(shape)
 
 
-def _size(recipe: Recipe, image: UInt8[Array, "height width channel"]) -> int:
+def _key_of(key: Key[Array, ""], operation: str) -> Key[Array, ""]:
+    return jax.random.fold_in(key, zlib.crc32(operation.encode()))
+
+
+def _of_view(values: tuple[float, ...], view: int | Int[Array, ""]) -> float | Float[Array, ""]:
+    """The value for this view; the last one holds for all further views."""
+    if len(values) == 1:
+        return values[0]
+    return jnp.asarray(values)[jnp.minimum(view, len(values) - 1)]
+
+
+def _groups(recipe: Recipe) -> list[tuple[int, int, float, float]]:
+    """Number, size and range of the crop's area of the extra views' groups."""
+    scales = recipe.extra_scales
+    return list(zip(recipe.extra_views, recipe.extra_sizes, scales[::2], scales[1::2], strict=True))
+
+
+def _changes_colors(recipe: Recipe) -> bool:
+    jitter = recipe.jitter_probability and any(
+        (recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue)
+    )
+    return bool(jitter or recipe.gray_probability or recipe.policy != "none")
+
+
+def _size(recipe: Recipe, image: Shaped[Array, "height width channel"]) -> int:
     return recipe.size or min(image.shape[:2])
-
-
-def _check(name: str, value: object, valid: bool, expected: str) -> None:
-    if not valid:
-        raise InputError(f"augment.{name} must be {expected}, not {value}.")

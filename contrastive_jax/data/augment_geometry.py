@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 CROP_CANDIDATES = 10  # torchvision's number of tries before it falls back to the centre
 
@@ -51,19 +51,38 @@ def random_box(
     Of ten candidates the first that fits into the image is taken; if none fits, the largest centred box whose
     aspect ratio is allowed.
     """
+    drawn, fits = draw_box(key, height, width, scale=scale, ratio=ratio)
+    centre = centred_box(height, width, ratio=ratio)
+    return Box(*(jnp.where(fits, a, b) for a, b in zip(drawn, centre)))
+
+
+def draw_box(
+    key: Key[Array, ""],
+    height: int,
+    width: int,
+    *,
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+    smaller: bool = False,
+) -> tuple[Box, Bool[Array, ""]]:
+    """The first of ten candidates that fits into the image, at a uniform place, and whether one fits.
+
+    smaller: both its sides must be smaller than the image's.
+    """
     uniform = jax.random.uniform(key, (2 * CROP_CANDIDATES + 2,))
     area = height * width * (scale[0] + (scale[1] - scale[0]) * uniform[:CROP_CANDIDATES])
     log_ratio = (math.log(ratio[0]), math.log(ratio[1]))
     aspect = jnp.exp(log_ratio[0] + (log_ratio[1] - log_ratio[0]) * uniform[CROP_CANDIDATES:-2])
     heights, widths = jnp.round(jnp.sqrt(area / aspect)), jnp.round(jnp.sqrt(area * aspect))
-    fits = (heights >= 1) & (heights <= height) & (widths >= 1) & (widths <= width)
-    first = jnp.argmax(fits)
+    largest = (height - smaller, width - smaller)
+    fits = (heights >= 1) & (heights <= largest[0]) & (widths >= 1) & (widths <= largest[1])
+    tall, wide = heights[0], widths[0]
+    for k in reversed(range(CROP_CANDIDATES)):  # plain selections, which need no kernels of their own
+        tall, wide = jnp.where(fits[k], heights[k], tall), jnp.where(fits[k], widths[k], wide)
     # floor(u * n) is uniform over 0..n-1, for u < 1 never n.
-    top = jnp.floor(uniform[-2] * (height - heights[first] + 1))
-    left = jnp.floor(uniform[-1] * (width - widths[first] + 1))
-    centre = centred_box(height, width, ratio=ratio)
-    drawn = (top, left, heights[first], widths[first])
-    return Box(*(jnp.where(fits[first], a, b) for a, b in zip(drawn, centre)))
+    top = jnp.floor(uniform[-2] * (height - tall + 1))
+    left = jnp.floor(uniform[-1] * (width - wide + 1))
+    return Box(top, left, tall, wide), jnp.any(fits)
 
 
 def centred_box(height: int, width: int, *, ratio: tuple[float, float], fraction: float = 1.0) -> Box:
@@ -88,11 +107,24 @@ def resize_box(
     kernel = INTERPOLATIONS[interpolation]
     rows = resampling_matrix(kernel, box.top, box.height, height, size, antialias)
     columns = resampling_matrix(kernel, box.left, box.width, width, size, antialias)
+    return jnp.clip(weigh(image, rows, columns), 0.0, 1.0)  # bicubic overshoots
+
+
+def weigh(
+    image: Float[Array, "height width channel"],
+    rows: Float[Array, "tall height"],
+    columns: Float[Array, "wide width"],
+) -> Float[Array, "tall wide channel"]:
+    """Every new row a weighted sum of rows, every new column one of columns.
+
+    Both products contract the leading axis of the image, so that neither needs it transposed; the channels end up
+    as planes, which is what operations on colors read.
+    """
     # Full float32: the default of TPUs and tensor cores would keep fewer bits than the image has.
     highest = jax.lax.Precision.HIGHEST
-    tall = jnp.einsum("xw,hwc->hxc", columns, image, precision=highest)
-    resized = jnp.einsum("yh,hxc->yxc", rows, tall, precision=highest)
-    return jnp.clip(resized, 0.0, 1.0)  # bicubic overshoots
+    turned = jnp.einsum("hwc,yh->wcy", image, rows, precision=highest)
+    planes = jnp.einsum("wcy,xw->cyx", turned, columns, precision=highest)
+    return jnp.moveaxis(planes, 0, -1)
 
 
 def resampling_matrix(

@@ -26,7 +26,21 @@ except ImportError:  # no wheel for this platform
 from contrastive_jax.errors import InputError
 
 SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+    (
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".gif",
+        ".webp",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+    )
 )
 """Endings, in lower case, of the files that count as pictures."""
 MODES = {1: "L", 3: "RGB"}
@@ -105,8 +119,10 @@ def _ordinary_jpeg(data: bytes, shape: tuple[int, int, int]) -> UInt8[np.ndarray
         if space not in SPACES[channels] or (EXIF in data[:HEADER] and _is_turned(data)):
             return None
         factor = _shrink_factor((columns, rows), (width, height))
-        least = dict(min_height=-(-rows // factor), min_width=-(-columns // factor), min_factor=factor)
-        image = simplejpeg.decode_jpeg(data, mode, **least if factor > 1 else {})
+        least_rows, least_columns = (-(-given // factor) if factor > 1 else 0 for given in (rows, columns))
+        image = simplejpeg.decode_jpeg(
+            data, mode, min_height=least_rows, min_width=least_columns, min_factor=factor
+        )
     except ValueError:  # also at a mere warning of the decoder: let Pillow judge it
         return None
     if image.shape == shape:

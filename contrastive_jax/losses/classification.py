@@ -8,6 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.errors import InputError
+from contrastive_jax.losses.infonce import Scalar
 
 
 def cross_entropy(
@@ -26,7 +27,7 @@ def large_margin_softmax(
     label: Int[Array, " sample"],
     *,
     margin: int = 4,
-    blend: float = 0.0,
+    blend: Scalar = 0.0,
 ) -> Float[Array, " sample"]:
     """L-Softmax (Liu et al., 2016): cross-entropy whose own-class logit is |w||x| psi(theta).
 
@@ -37,17 +38,29 @@ def large_margin_softmax(
     Raises:
       InputError: margin below 1.
     """
-    if margin < 1:
-        raise InputError(f"The margin of large_margin_softmax is a whole number from 1 up, not {margin}.")
     dtype = jnp.result_type(jnp.float32, x, weight)
     x, weight = x.astype(dtype), weight.astype(dtype)
     logits = jnp.matmul(x, weight.T, precision=lax.Precision.HIGHEST)
     norm = _norm(x)[:, None] * _norm(weight)[None, :]
+    return large_margin_of_logits(logits, norm, label, margin=margin, blend=blend)
+
+
+def large_margin_of_logits(
+    logits: Float[Array, "sample class"],
+    norm: Float[Array, "sample class"],
+    label: Int[Array, " sample"],
+    *,
+    margin: int = 4,
+    blend: Scalar = 0.0,
+) -> Float[Array, " sample"]:
+    """`large_margin_softmax` from its ingredients: `logits` = x.w and `norm` = |x||w|, without a bias."""
+    if margin < 1:
+        raise InputError(f"The margin of large_margin_softmax is a whole number from 1 up, not {margin}.")
     own = jnp.take_along_axis(logits, label[:, None], axis=1)
     own_norm = jnp.take_along_axis(norm, label[:, None], axis=1)
     cos = jnp.clip(own / own_norm, -1, 1)
     widened = own_norm * (blend * cos + _psi(cos, margin)) / (1 + blend)
-    is_own = jnp.arange(weight.shape[0])[None, :] == label[:, None]
+    is_own = jnp.arange(logits.shape[1])[None, :] == label[:, None]
     return cross_entropy(jnp.where(is_own, widened, logits), label)
 
 

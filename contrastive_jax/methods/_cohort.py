@@ -11,6 +11,7 @@ from contrastive_jax.errors import InputError
 from contrastive_jax.losses.classification import cross_entropy
 from contrastive_jax.losses.normalize import l2_normalize
 from contrastive_jax.losses.reduce import mean_keep
+from contrastive_jax.methods._one_encoder import network_state
 from contrastive_jax.models.cohort import Cohort, CohortHeads
 from contrastive_jax.models.outputs import FINAL
 
@@ -41,8 +42,7 @@ def init(self, key, views):
 
 def embed(self, params, extra, batch, key):
     """Of one view: `{"logits": {net: [batch, class]}, "z": {net: [batch, dim]}}`, z normalised."""
-    state = {"params": params, **batch_stats(extra)}
-    peers, moved = self.network.apply(state, batch["view"][:, 0], True, mutable=["batch_stats"])
+    peers, moved = train(self.network, {"params": params, **network_state(extra)}, batch["view"][:, 0], key)
     logits = {name: peer.logits for name, peer in peers.items()}
     z = {name: l2_normalize(peer.embedding) for name, peer in peers.items()}
     return {"logits": logits, "z": z}, {**extra, **moved}
@@ -50,7 +50,7 @@ def embed(self, params, extra, batch, key):
 
 def features(self, params, extra, images):
     outputs = self.network.apply(
-        {"params": params, **batch_stats(extra)}, images, False, method=lambda heads, *x: heads.cohort(*x)
+        {"params": params, **network_state(extra)}, images, False, method=lambda heads, *x: heads.cohort(*x)
     )
     return named_exits(outputs)
 
@@ -66,8 +66,11 @@ def named_exits(outputs):
     return found
 
 
-def batch_stats(extra):
-    return {"batch_stats": extra["batch_stats"]} if "batch_stats" in extra else {}
+def train(network, state, images, key):
+    """The cohort in train mode, and the new statistics. key: for dropout and drop path."""
+    collections = [name for name in state if name != "params"]
+    peers, moved = network.apply(state, images, True, mutable=collections, rngs={"dropout": key})
+    return peers, dict(moved)
 
 
 def classify(logits, label):

@@ -32,7 +32,7 @@ class CrossEntropy:
 
     def embed(self, params, extra, batch, key):
         """Logits `{exit: [batch, view, class]}`."""
-        return _one_encoder.forward(self.network, params, extra, batch["view"])
+        return _one_encoder.forward(self.network, params, extra, batch["view"], key)
 
     def loss(self, embeddings, extra, batch, key, step):
         label = batch["label"]
@@ -40,5 +40,6 @@ class CrossEntropy:
         for name, logits in embeddings.items():
             per_image = cross_entropy(logits[:, 0], label, label_smoothing=self.label_smoothing)
             losses.append(mean_keep(per_image))
+            metrics[f"loss_{name}"] = losses[-1]
             metrics[f"accuracy_{name}"] = jnp.mean(jnp.argmax(logits[:, 0], -1) == label, dtype=jnp.float32)
         return sum(losses), (extra, metrics)

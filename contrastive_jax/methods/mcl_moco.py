@@ -57,8 +57,9 @@ class MCLMoCo:
 
     def embed(self, params, extra, batch, key):
         """Normalised `query` (first view) and `key` (second view, by the slow copies): `{net: [batch, dim]}`."""
-        state = _cohort.batch_stats(extra)
-        queries, moved = self._pass({"params": params, **state}, batch["view"][:, 0])
+        query_key, key = jax.random.split(key)
+        state = _cohort.network_state(extra)
+        queries, moved = self._pass({"params": params, **state}, batch["view"][:, 0], query_key)
         keys, teacher = self._keys(extra["teacher"], batch["view"][:, 1], key)
         extra = {**extra, **moved, "teacher": {**extra["teacher"], **teacher}}
         return {"query": queries, "key": jax.lax.stop_gradient(keys)}, extra
@@ -89,14 +90,15 @@ class MCLMoCo:
         slow = _ema.update(extra["teacher"]["params"], params, self.teacher_momentum)
         return {**extra, "teacher": {**extra["teacher"], "params": slow}}
 
-    def _pass(self, state, images):
-        peers, moved = self.network.apply(state, images, True, mutable=["batch_stats"])
-        return {name: l2_normalize(peer.embedding) for name, peer in peers.items()}, dict(moved)
+    def _pass(self, state, images, key):
+        peers, moved = _cohort.train(self.network, state, images, key)
+        return {name: l2_normalize(peer.embedding) for name, peer in peers.items()}, moved
 
     def _keys(self, teacher, images, key):
         """Where BatchNorm works in groups, in another order than the queries: no group sees a query's own key."""
         if self.encoder.norm_group == 0:
-            return self._pass(teacher, images)
-        order = jax.random.permutation(key, len(images))
-        keys, moved = self._pass(teacher, images[order])
+            return self._pass(teacher, images, key)
+        order_key, key = jax.random.split(key)
+        order = jax.random.permutation(order_key, len(images))
+        keys, moved = self._pass(teacher, images[order], key)
         return jax.tree.map(lambda k: k[jnp.argsort(order)], keys), moved

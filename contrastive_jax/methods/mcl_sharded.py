@@ -44,17 +44,14 @@ class MCLSharded(MCL):
         return {PEERS: stack(params)}, extra
 
     def embed(self, params, extra, batch, key):
-        def share(stacked, images):
+        def share(stacked, keys, images):
             """The networks that are here, one after the other: a `vmap` would make grouped convolutions of them."""
-            found = [
-                self.one.apply(network, images, True, mutable=["batch_stats"]) for network in unstack(stacked)
-            ]
-            return stack(
-                [(peers["net1"].logits, peers["net1"].embedding, dict(moved)) for peers, moved in found]
-            )
+            found = [_cohort.train(self.one, each, images, k) for each, k in zip(unstack(stacked), keys)]
+            return stack([(peers["net1"].logits, peers["net1"].embedding, moved) for peers, moved in found])
 
         stacked = {"params": params[PEERS]} | {name: tree[PEERS] for name, tree in extra.items()}
-        logits, z, moved = self._spread(share)(stacked, batch["view"][:, 0])
+        keys = jax.random.split(key, self.networks)
+        logits, z, moved = self._spread(share)(stacked, keys, batch["view"][:, 0])
         embeddings = {
             "logits": dict(zip(self.names, logits)),
             "z": {name: _cohort.l2_normalize(x) for name, x in zip(self.names, z)},
@@ -75,7 +72,7 @@ class MCLSharded(MCL):
             return share
         own, everywhere = PartitionSpec(COHORT), PartitionSpec()
         return jax.shard_map(
-            share, in_specs=(own, everywhere), out_specs=own, axis_names={COHORT}, check_vma=False
+            share, in_specs=(own, own, everywhere), out_specs=own, axis_names={COHORT}, check_vma=False
         )
 
     def groups(self) -> int:

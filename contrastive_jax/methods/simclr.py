@@ -7,8 +7,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from contrastive_jax.losses.generalized import nt_xent
+from contrastive_jax.losses.infonce import copies_as_rows
 from contrastive_jax.losses.reduce import mean_keep
-from contrastive_jax.methods import _one_encoder
+from contrastive_jax.methods import _metrics, _one_encoder
 from contrastive_jax.models.outputs import FINAL
 
 
@@ -33,5 +34,9 @@ class SimCLR:
     features = _one_encoder.features
 
     def loss(self, embeddings, extra, batch, key, step):
-        per_anchor = nt_xent(embeddings[FINAL], tau=self.tau, impl=self.similarity)
-        return self.loss_scale * mean_keep(per_anchor), (extra, {"positives_share": jnp.ones(())})
+        z = embeddings[FINAL]
+        mean = mean_keep(nt_xent(z, tau=self.tau, impl=self.similarity))
+        rows = copies_as_rows(z, jnp.arange(z.shape[0]))
+        metrics = _metrics.contrastive("nt_xent", mean, rows, rows)
+        metrics["positives_share"] = jnp.ones(())
+        return self.loss_scale * mean, (extra, metrics)

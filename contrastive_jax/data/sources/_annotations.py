@@ -19,7 +19,7 @@ from contrastive_jax.errors import InputError
 
 SUFFIXES = (".txt", ".csv", ".tsv")
 BY_HAND = (
-    "write 'file name<tab>class' for every picture into one .txt file there, or sort the pictures into class folders"
+    "write 'file name<tab>class' for every picture into one .txt file there, or sort them into class folders"
 )
 
 
@@ -48,7 +48,9 @@ def _candidates(folder: pathlib.Path, root: pathlib.Path, paths: list[str]) -> l
 def _rows(file: pathlib.Path) -> list[list[str]]:
     """The first two columns of every line; a line of one column gives a row of one."""
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    parted = "\t" if any("\t" in line for line in lines) else "," if any("," in line for line in lines) else r"\s+"
+    parted = (
+        "\t" if any("\t" in line for line in lines) else "," if any("," in line for line in lines) else r"\s+"
+    )
     return [re.split(parted, line.strip())[:2] for line in lines if line.strip()]
 
 
@@ -80,9 +82,7 @@ def _in_order(
     return names
 
 
-def _numbered(
-    names: list[str], classes: list[str] | None, file: pathlib.Path
-) -> tuple[list[int], list[str]]:
+def _numbered(names: list[str], classes: list[str] | None, file: pathlib.Path) -> tuple[list[int], list[str]]:
     """Class names, or numbers into the sorted class names, as labels."""
     digits = all(name.isdigit() for name in names)
     if classes is None:
@@ -98,10 +98,14 @@ def _numbered(
     number = {name: label for label, name in enumerate(classes)}
     strange = sorted(set(names) - set(number))
     if strange:
-        raise InputError(f"{file} names a class '{strange[0]}' that the training pictures do not have; {BY_HAND}.")
+        raise InputError(
+            f"{file} names a class '{strange[0]}' that the training pictures do not have; {BY_HAND}."
+        )
     return [number[name] for name in names], classes
 
 
 def _stem(path: str) -> str:
     """File name without folders and without a picture's ending."""
-    return re.sub(r"\.(jpe?g|png|gif|webp|bmp|tiff?)$", "", os.path.basename(path.strip()), flags=re.IGNORECASE)
+    return re.sub(
+        r"\.(jpe?g|png|gif|webp|bmp|tiff?)$", "", os.path.basename(path.strip()), flags=re.IGNORECASE
+    )

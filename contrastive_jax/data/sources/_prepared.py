@@ -35,11 +35,11 @@ def read(builder: Any, split: str, name: str) -> ImageSet:
     records = PreparedRecords(str(builder.data_dir), split, image_key, name)
     _check_split(records, builder, name)
     fixed = None not in image.shape
-    shape = image.shape if fixed else usual_shape(records, image.shape[-1])
+    height, width, channels = image.shape if fixed else usual_shape(records, image.shape[-1])
     labels = records.labels(label_key) if label_key else no_labels(len(records))
     unlabelled = not label_key or np.all(labels == -1)  # as tensorflow-datasets stores unlabelled splits
     classes = 0 if unlabelled else features[label_key].num_classes
-    images = EncodedImages(records, np.arange(len(records)), labels, classes, name, tuple(shape))
+    images = EncodedImages(records, np.arange(len(records)), labels, classes, name, (height, width, channels))
     return images.in_memory() if fixed and images.nbytes <= IN_MEMORY else images
 
 
@@ -84,7 +84,7 @@ class PreparedRecords:
     def _source(self) -> Any:
         import tensorflow_datasets as tfds
 
-        builder = tfds.builder_from_directory(self.folder)
+        builder: Any = tfds.builder_from_directory(self.folder)
         method = tfds.decode.DeserializeMethod.RAW_BYTES  # its own ways to parse them import TensorFlow
         return builder.as_data_source(split=self.split, deserialize_method=method)
 
@@ -101,7 +101,8 @@ def _feature(record: bytes, key: str) -> Any:
     """One feature of a serialized tf.train.Example, by tensorflow-datasets' own copy of the message."""
     from tensorflow_datasets.proto import tf_example_pb2
 
-    return tf_example_pb2.Example.FromString(record).features.feature[key]
+    messages: Any = tf_example_pb2
+    return messages.Example.FromString(record).features.feature[key]
 
 
 def _check_split(records: PreparedRecords, builder: Any, name: str) -> None:

@@ -33,7 +33,7 @@ class BitImages(dataset.Dataset):
     """A data set whose channels are no colors: there may be any number of them."""
 
     def __post_init__(self):
-        dataset._check_labels(self.labels, len(self.images), self.num_classes, self.name)
+        dataset.check_labels(self.labels, len(self.images), self.num_classes, self.name)
 
 
 def load(location: str, split: str, data_dir: str) -> dataset.Dataset:

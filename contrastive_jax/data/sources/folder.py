@@ -88,7 +88,9 @@ def _split_folders(root: pathlib.Path) -> dict[str, pathlib.Path]:
         raise InputError(f"there is no folder {root}; name an existing one as folder:/path/to/pictures.")
     by_name = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
     found = {name: by_name[name] for name in ("train", "test") if name in by_name}
-    found |= {"val": by_name[name] for name in VALIDATION if name in by_name}
+    held_out = [by_name[name] for name in VALIDATION if name in by_name]
+    if held_out:
+        found["val"] = held_out[0]
     if len(found) < 2:  # or `train` (a vehicle) is a class beside others
         others = [path for path in by_name.values() if path not in found.values()]
         if not found or any(next(_pictures(str(path)), None) for path in others if path.name[0] not in "._"):
@@ -119,7 +121,9 @@ def _held_out(name: str, folders: dict[str, pathlib.Path], root: pathlib.Path, c
 def _listing(folder: pathlib.Path, root: pathlib.Path, classes: list[str] | None) -> Listing:
     """The pictures of one split; `classes` are those of the training split, None if this is it."""
     loose = sorted(path for path in _visible(folder) if not os.path.isdir(path) and _is_picture(path))
-    groups = {os.path.basename(path): sorted(_pictures(path)) for path in _visible(folder) if os.path.isdir(path)}
+    groups = {
+        os.path.basename(path): sorted(_pictures(path)) for path in _visible(folder) if os.path.isdir(path)
+    }
     groups = {name: paths for name, paths in sorted(groups.items()) if paths}
     if loose and groups:
         raise InputError(
@@ -127,7 +131,9 @@ def _listing(folder: pathlib.Path, root: pathlib.Path, classes: list[str] | None
             f"{next(iter(groups))}/); put every picture into the folder of its class, or all into one folder."
         )
     if not loose and not groups:
-        raise InputError(f"there is no picture ({', '.join(sorted(SUFFIXES))}) in {folder} or its sub-folders.")
+        raise InputError(
+            f"there is no picture ({', '.join(sorted(SUFFIXES))}) in {folder} or its sub-folders."
+        )
     if len(groups) > 1 or (classes and set(groups) <= set(classes) and groups):
         return _by_folder(groups, folder, classes)
     paths = loose or next(iter(groups.values()))

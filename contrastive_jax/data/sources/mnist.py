@@ -35,7 +35,9 @@ def load(location: str, split: str, data_dir: str) -> Dataset:
 def _read(folder: pathlib.Path, stem: str, dimensions: int) -> np.ndarray:
     """The uint8 array of one idx file."""
     names = [f"{stem}{dot}idx{dimensions}-ubyte" for dot in ("-", ".")]
-    found = [folder / (name + end) for name in names for end in ("", ".gz") if (folder / (name + end)).is_file()]
+    found = [
+        folder / (name + end) for name in names for end in ("", ".gz") if (folder / (name + end)).is_file()
+    ]
     if not found:
         raise InputError(f"there is no {names[0]} (or .gz) in {folder}; put MNIST's four idx files there.")
     path = found[0]

@@ -49,7 +49,9 @@ def how_to_provide(name: str, data_dir: str) -> str:
 
     folder = data_dir_or_default(data_dir)
     command = f"python -m contrastive_jax.data.prepare --data_dir={folder} --dataset={name}"
-    local = "--from=cifar_batches:/dir, folder:/dir or npz:/file.npz (which can also be trained on as they are)"
+    local = (
+        "--from=cifar_batches:/dir, folder:/dir or npz:/file.npz (which can also be trained on as they are)"
+    )
     stem = re.split("[:/]", name)[0]
     known = tfds.list_builders(with_community_datasets=False)
     if stem in known:

@@ -1,0 +1,132 @@
+"""Images with competing features: Chen, Luo & Li 2021, "Intriguing Properties of Contrastive Losses", Secs. 3, 4.
+
+What shares a canvas is composed here, on the host, from the images of any data set: several digits, or one digit
+over a photograph. Every composed image is a pure function of (seed, index). Bits beside an image are channels that
+no augmentation may touch: `augment_bits`.
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from contrastive_jax.build import build
+from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.sources import load
+from contrastive_jax.data.split import parse_split
+from contrastive_jax.errors import InputError
+
+NINE_PLACES = (
+    0.15,
+    0.45,
+    0.75,
+)  # top and left of the copies over the image's side, as in the authors' notebook
+
+
+def add_digit(
+    image: UInt8[np.ndarray, "height width channel"],
+    digit: UInt8[np.ndarray, "side side"],
+    ratios: Sequence[float] = NINE_PLACES,
+) -> UInt8[np.ndarray, "height width channel"]:
+    """DigitOnImage: copies of the digit over the image, pixelwise the brighter of the two.
+
+    Their corners are at `int(side of the image * ratio)` for each pair of ratios. The paper speaks of an addition
+    of channels; the authors' notebook takes the maximum.
+    """
+    height, width, _ = image.shape
+    side, out = len(digit), image.copy()
+    for top in (int(height * ratio) for ratio in ratios):
+        for left in (int(width * ratio) for ratio in ratios):
+            if top + side > height or left + side > width:
+                raise InputError(
+                    f"a digit of {side} pixels does not fit into an image of {height} x {width} pixels nine times: "
+                    f"make it at most {min(height, width) - int(min(height, width) * max(ratios))} pixels."
+                )
+            patch = out[top : top + side, left : left + side]
+            np.maximum(patch, digit[..., None], out=patch)
+    return out
+
+
+def place_digits(
+    digits: Sequence[UInt8[np.ndarray, "_ _"]], corners: Int[np.ndarray, "digit 2"], canvas: int
+) -> UInt8[np.ndarray, "{canvas} {canvas} 1"]:
+    """MultiDigits: digits on one black canvas, the brighter pixel on top where they overlap."""
+    out = np.zeros((canvas, canvas, 1), np.uint8)
+    for digit, (top, left) in zip(digits, corners, strict=True):
+        patch = out[top : top + len(digit), left : left + len(digit), 0]
+        np.maximum(patch, digit, out=patch)
+    return out
+
+
+def random_corners(rng: np.random.Generator, sides: Sequence[int], canvas: int) -> Int[np.ndarray, "digit 2"]:
+    """Top and left of every digit, anywhere on the canvas; they may overlap."""
+    room = canvas - np.asarray(sides)
+    if (room < 0).any():
+        raise InputError(f"a digit of {max(sides)} pixels does not fit onto a canvas of {canvas} pixels.")
+    return rng.integers(0, room[:, None] + 1, (len(sides), 2))
+
+
+def grid_corners(rng: np.random.Generator, sides: Sequence[int], canvas: int) -> Int[np.ndarray, "digit 2"]:
+    """The corners of different cells of the grid that the largest digit divides the canvas into: no overlap."""
+    cells = canvas // max(sides)
+    if len(sides) > cells**2:
+        raise InputError(
+            f"{len(sides)} digits of {max(sides)} pixels do not fit into a grid on {canvas} pixels, which has "
+            f"{cells**2} cells: fewer or smaller digits, a larger canvas, or placement=random."
+        )
+    cell = rng.permutation(cells**2)[: len(sides)]
+    return np.stack([cell // cells, cell % cells], axis=1) * max(sides)
+
+
+def generator(seed: int, index: int) -> np.random.Generator:
+    """What image `index` draws from."""
+    return np.random.default_rng((seed, index))
+
+
+def resized(digit: UInt8[np.ndarray, "height width 1"], side: int) -> UInt8[np.ndarray, "{side} {side}"]:
+    """A gray image as a square of that side, bilinear."""
+    if digit.shape[:2] == (side, side):
+        return digit[..., 0]
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(digit[..., 0]).resize((side, side), Image.Resampling.BILINEAR))
+
+
+def parse_options(scheme: str, location: str, cls: type) -> Any:
+    """`name=value,name=value` as the dataclass `cls`; every value has the type of its field's default."""
+    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+    fields = {}
+    for part in filter(None, re.split(r",(?=\w+=)", location)):
+        name, equals, text = part.partition("=")
+        if not equals:
+            raise InputError(f"'{scheme}:{location}' must be {scheme}:name=value,name=value, not '{part}'.")
+        value = text
+        if isinstance(defaults.get(name), int):
+            try:
+                value = int(text)
+            except ValueError as error:
+                raise InputError(f"{name}={text} in '{scheme}:{location}' must be an integer.") from error
+        fields[name] = value
+    return build(cls, scheme, fields)
+
+
+def whole_and_rows(source: str, split: str, data_dir: str) -> tuple[Dataset, np.ndarray]:
+    """The whole training or test set of a source, and the rows of it that the split names.
+
+    Composed images are numbered in the whole set, so `train[:90%]` holds the first images of `train`.
+    """
+    if not source:
+        raise InputError("say which images to compose: of=fashion_mnist_10k, for example.")
+    part = parse_split(split)
+    whole = load(source, part.name, data_dir)
+    return whole, np.arange(len(whole))[part.rows(len(whole))]
+
+
+def gray(dataset: Dataset, scheme: str) -> Dataset:
+    """The same set, refused if it has colors."""
+    if dataset.images.shape[-1] != 1:
+        raise InputError(f"'{scheme}' needs digits in gray (1 channel); '{dataset.name}' has colors.")
+    return dataset

@@ -1,0 +1,48 @@
+"""SelfCon-MU (Bae et al. 2021, Eq. 6): SimCLR on the backbone and alpha times the sub-networks' anchors, no labels.
+
+What the released code computes under this name with alpha = 0 is another loss: `selfcon_mu_joint`.
+"""
+
+import dataclasses
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from contrastive_jax.losses.generalized import nt_xent
+from contrastive_jax.losses.infonce import copies_as_rows
+from contrastive_jax.losses.reduce import mean_keep
+from contrastive_jax.losses.selfcon import sub_anchors
+from contrastive_jax.methods import _metrics, _one_encoder, _several_exits
+
+
+@dataclasses.dataclass(frozen=True)
+class SelfConMU:
+    """Positives are all views and exits of the own image; each bracket is its own mean."""
+
+    encoder: nn.Module
+    head: nn.Module
+    tau: float = 0.5
+    """Temperature."""
+    alpha: float = 1.0
+    """Weight of the sub-networks' anchors."""
+    loss_scale: float = 1.0
+    """Factor on both means; it scales the learning rate. SelfCon's code has tau / 0.07."""
+    views: int = 2
+    similarity: str = "auto"
+    """Implementation of the similarity engine."""
+
+    network = _one_encoder.network
+    init = _several_exits.init
+    embed = _one_encoder.embed
+    after_update = _one_encoder.after_update
+    features = _one_encoder.features
+
+    def loss(self, embeddings, extra, batch, key, step):
+        exits = _several_exits.stacked(embeddings)
+        instance = jnp.arange(exits.shape[0])
+        backbone = mean_keep(nt_xent(exits[:, :, -1], tau=self.tau, impl=self.similarity))
+        subs = mean_keep(sub_anchors(exits, instance, tau=self.tau, impl=self.similarity))
+        rows = copies_as_rows(exits[:, :, -1], instance)
+        metrics = _metrics.contrastive("backbone", backbone, rows, rows)
+        metrics |= {"loss_subnetworks": subs, "positives_share": jnp.ones(())}
+        return self.loss_scale * (backbone + self.alpha * subs), (extra, metrics)

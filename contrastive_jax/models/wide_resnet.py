@@ -1,0 +1,221 @@
+"""Wide ResNet with pre-activation units (Zagoruyko, Komodakis 2016), in the two forms that the papers' codes have.
+
+`mcl`: the original units, as in MCL's models/wrn.py. `selfcon`: SelfCon's networks/wrn_big.py, which has biases,
+another initialisation and other places of stride, shortcut and dropout, and sub-networks after its blocks.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from contrastive_jax.errors import InputError
+from contrastive_jax.models.layers import BatchNorm, Linear, kaiming_fan_out
+from contrastive_jax.models.outputs import FINAL, Outputs
+from contrastive_jax.models.resnet import check_choice, pool, position, stride
+from contrastive_jax.models.segments import check_segment, walk
+
+Maps = Float[Array, "batch height width channel"]
+BLOCKS = ("block1", "block2", "block3")
+
+
+class WideResNet(nn.Module):
+    """Images `[batch, height, width, channel]` -> `Outputs` with 64 * widen features."""
+
+    depth: int = 16
+    """6 n + 4, for n units in each of the three blocks."""
+    widen: int = 2
+    """Blocks have 16, 32 and 64 channels times this."""
+    variant: str = "mcl"
+    """`mcl`: no biases; stride in the first convolution of a unit; its shortcut, where shapes change, starts
+    behind BatchNorm and ReLU. `selfcon`: biases, stride in the second convolution, the shortcut starts at the
+    unit's input, Xavier initialisation, and a final BatchNorm whose running average keeps 0.1."""
+    stem: str = "cifar"
+    """`cifar`: 3x3. `imagenet`: 7x7 stride 2 and a max-pool (SelfCon's code)."""
+    dropout: float = 0.0
+    """Rate inside the units while training; the published WRN-16-8 of SelfCon has 0.3."""
+    subnetworks: tuple[str, ...] = ()
+    """Blocks after which a sub-network leaves, e.g. `("block1",)`."""
+    subnetwork: str = "same"
+    """`fc`: pool and one linear layer. `pool`: pool only. `small`, `same`, `large`: the remaining blocks with
+    (n + 1) // 2, n and 2 n units each, without the backbone's final BatchNorm and ReLU, as in SelfCon's code."""
+    norm_group: int = 0
+    """Rows normalised together: 0 the global batch, -1 those of one device, g > 0 every g."""
+    after: str = ""
+    until: str = ""
+    """The segment to compute, for shared trunks (see `segments`)."""
+    dtype: Any = jnp.float32
+
+    def __post_init__(self):
+        if self.depth < 10 or self.depth % 6 != 4:
+            raise InputError(
+                f"network.depth is {self.depth}: a WRN has 6 n + 4 layers, e.g. 10, 16, 28 or 40."
+            )
+        check_choice("variant", self.variant, VARIANTS)
+        check_choice("stem", self.stem, STEMS)
+        check_choice("subnetwork", self.subnetwork, SUBNETWORKS)
+        check_segment(BLOCKS, self.after, self.until, self.subnetworks)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, images: Maps, train: bool) -> Outputs:
+        form, units = VARIANTS[self.variant], (self.depth - 4) // 6
+        conv = partial(form.conv, dtype=self.dtype)
+        norm = partial(BatchNorm, dtype=self.dtype, group=self.norm_group)
+        unit = partial(form.unit, conv, norm, self.dropout)
+        blocks = {
+            name: partial(Block(unit, units, 16 * self.widen * 2**i, stride(i), name=name), train=train)
+            for i, name in enumerate(BLOCKS)
+        }
+        stem = STEMS[self.stem](conv, name="stem")
+        maps = walk(images.astype(self.dtype), stem, blocks, self.after, self.until)
+        if self.until:
+            return Outputs({self.until: maps[self.until]}, {})
+        exits = {}
+        for name in sorted(self.subnetworks):
+            tail = SUBNETWORKS[self.subnetwork](unit, units, self.widen, position(name), name=f"sub_{name}")
+            exits[name] = tail(maps[name], train)
+        x = norm(momentum=form.final_momentum, name="norm")(maps[BLOCKS[-1]], train)
+        exits[FINAL] = pool(nn.relu(x))
+        maps.pop(self.after, None)
+        return Outputs(maps, exits)
+
+
+class OriginalUnit(nn.Module):
+    """BatchNorm-ReLU-conv (strided), BatchNorm-ReLU-dropout-conv, and a shortcut."""
+
+    conv: Any
+    norm: Any
+    dropout: float
+    channels: int
+    stride: int
+
+    @nn.compact
+    def __call__(self, x, train):
+        y = nn.relu(self.norm(name="norm1")(x, train))
+        if x.shape[-1] != self.channels:
+            x = self.conv(self.channels, (1, 1), self.stride, padding=0, name="shortcut")(y)
+        y = self.conv(self.channels, (3, 3), self.stride, padding=1, name="conv1")(y)
+        y = nn.relu(self.norm(name="norm2")(y, train))
+        y = nn.Dropout(self.dropout, deterministic=not train)(y)
+        return x + self.conv(self.channels, (3, 3), padding=1, name="conv2")(y)
+
+
+class SelfConUnit(OriginalUnit):
+    """BatchNorm-ReLU-conv-dropout, BatchNorm-ReLU-conv (strided), and a shortcut from the unit's input."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        y = nn.relu(self.norm(name="norm1")(x, train))
+        y = self.conv(self.channels, (3, 3), padding=1, name="conv1")(y)
+        y = nn.Dropout(self.dropout, deterministic=not train)(y)
+        y = nn.relu(self.norm(name="norm2")(y, train))
+        y = self.conv(self.channels, (3, 3), self.stride, padding=1, name="conv2")(y)
+        if x.shape != y.shape:
+            x = self.conv(self.channels, (1, 1), self.stride, padding=0, name="shortcut")(x)
+        return x + y
+
+
+class Block(nn.Module):
+    """`units` units, the first of them strided."""
+
+    unit: Any
+    units: int
+    channels: int
+    stride: int
+
+    @nn.compact
+    def __call__(self, x, train):
+        for i in range(self.units):
+            x = self.unit(self.channels, self.stride if i == 0 else 1, name=f"unit{i + 1}")(x, train)
+        return x
+
+
+class CifarStem(nn.Module):
+    """One 3x3 convolution, without BatchNorm."""
+
+    conv: Any
+
+    @nn.compact
+    def __call__(self, x):
+        return self.conv(16, (3, 3), padding=1, name="conv")(x)
+
+
+class ImageNetStem(CifarStem):
+    """A 7x7 convolution and a max-pool, stride 2 each."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = self.conv(16, (7, 7), 2, padding=3, name="conv")(x)
+        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
+        return nn.max_pool(x, (3, 3), (2, 2))
+
+
+class PoolOnly(nn.Module):
+    """Sub-network `pool`: no parameters."""
+
+    unit: Any
+    units: int
+    widen: int
+    position: int
+    """Number of the block after which it leaves."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        return pool(x)
+
+
+class FullyConnected(PoolOnly):
+    """Sub-network `fc`: pool, then one linear layer to the backbone's width."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        return Linear(64 * self.widen, name="linear")(pool(x))
+
+
+class Tail(PoolOnly):
+    """Sub-networks `small`, `same` and `large`: the remaining blocks again, with weights of their own."""
+
+    size: Any
+    """Units of a block, given those of the backbone's."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        for i in range(self.position, len(BLOCKS)):
+            block = Block(self.unit, self.size(self.units), 16 * self.widen * 2**i, stride(i), name=BLOCKS[i])
+            x = block(x, train)
+        return pool(x)
+
+
+class Form(NamedTuple):
+    """What the two codes build differently."""
+
+    unit: type[OriginalUnit]
+    conv: Callable[..., nn.Module]
+    final_momentum: float
+    """What the running average of the final BatchNorm keeps at a step."""
+
+
+xavier_sqrt2 = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
+"""Xavier uniform with gain sqrt(2)."""
+VARIANTS = {
+    "mcl": Form(OriginalUnit, partial(nn.Conv, use_bias=False, kernel_init=kaiming_fan_out), 0.9),
+    "selfcon": Form(SelfConUnit, partial(nn.Conv, kernel_init=xavier_sqrt2), 0.1),
+}
+STEMS = {"cifar": CifarStem, "imagenet": ImageNetStem}
+SUBNETWORKS = {
+    "pool": PoolOnly,
+    "fc": FullyConnected,
+    "small": partial(Tail, size=lambda units: (units + 1) // 2),
+    "same": partial(Tail, size=lambda units: units),
+    "large": partial(Tail, size=lambda units: 2 * units),
+}
+NAMED = {
+    "wrn_16_2": {"depth": 16, "widen": 2},
+    "wrn_28_4": {"depth": 28, "widen": 4},
+    "wrn_40_2": {"depth": 40, "widen": 2},
+    "wrn_16_8": {"depth": 16, "widen": 8, "variant": "selfcon", "dropout": 0.3},
+}
