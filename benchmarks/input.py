@@ -21,6 +21,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -101,7 +102,8 @@ def stream(dataset: Dataset | EncodedImages, batch: int) -> Callable[[], Batches
 def tf_slices(dataset: Dataset, batch: int) -> Callable[[], Batches]:
     import tensorflow as tf
 
-    slices = tf.data.Dataset.from_tensor_slices({"image": dataset.images, "label": dataset.labels})
+    columns: Any = {"image": dataset.images, "label": dataset.labels}
+    slices = tf.data.Dataset.from_tensor_slices(columns)
     shuffled = slices.shuffle(len(dataset)).repeat().batch(batch, drop_remainder=True)
     return lambda: on_devices(shuffled.prefetch(tf.data.AUTOTUNE), batch)
 

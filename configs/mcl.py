@@ -23,6 +23,7 @@ or `ensemble`.
 """
 
 from contrastive_jax.configuration import pretraining
+from contrastive_jax.data import recipes
 
 
 def get_config(argument="cifar100,cifar_resnet32"):
@@ -30,9 +31,7 @@ def get_config(argument="cifar100,cifar_resnet32"):
     config.epochs = 300.0
     config.batch_size = 128
     config.head.update(dim=128, depth=2, hidden=128)
-    config.augment.update(
-        crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), pad=4, jitter_probability=0.0, gray_probability=0.0
-    )
+    config.augment.update(recipes.mcl_cifar())
     config.learning_rate.peak = 0.1
     config.optimizer.update(momentum=0.9, nesterov=True, weight_decay=5e-4, decay="all")
     config.schedule.update(per="epoch")

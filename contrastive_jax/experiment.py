@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Int
 
 from contrastive_jax.build import build, find_in_package
-from contrastive_jax.data.augment import Recipe
+from contrastive_jax.data.augment import Recipe, view_shape
 from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.data.order import steps_per_epoch
 from contrastive_jax.data.samplers import Sampler, sampler
@@ -175,8 +175,7 @@ class Experiment:
 
     def view_shape(self, dataset: ImageSet) -> tuple[int, int, int]:
         """Height, width and channels of what the networks see."""
-        size = self.recipe.size or min(dataset.image_shape[:2])
-        return size, size, dataset.image_shape[2]
+        return view_shape(self.recipe, *dataset.image_shape)
 
     def learning_rate_schedule(self, steps_per_epoch: float) -> optax.Schedule:
         """Step -> learning rate."""
@@ -210,7 +209,12 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
     some = np.arange(
         max(2, run.batch_size)
     )  # any data, to refuse a wrong network, head or method before it is read
-    experiment.method(num_classes=len(some), labels=some)
+    method = experiment.method(num_classes=len(some), labels=some)
+    if experiment.recipe.mixes and not getattr(method, "understands_mixtures", False):
+        raise InputError(
+            "config.augment mixes images (mixup, cutmix), and this method cannot learn from mixed labels: set both"
+            " to 0, or choose the method cross_entropy."
+        )
     return experiment
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from contrastive_jax import commands
 from contrastive_jax.build import build
-from contrastive_jax.data.augment import Recipe
+from contrastive_jax.data.augment import geometry_only
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import baselines, knn
@@ -80,7 +80,7 @@ def judge_run(
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
     checkpoints.close()
-    extract = make_extract(method, crop_and_flip(experiment.recipe), mesh, batch_size=settings.batch_size)
+    extract = make_extract(method, geometry_only(experiment.recipe), mesh, batch_size=settings.batch_size)
     linear = functools.partial(judge_linearly, extract=extract, train=train, test=test, protocol=protocol)
 
     before = fingerprint((trained.params, trained.extra))
@@ -134,11 +134,6 @@ def in_order(what: str, by_exit: dict[str, float]) -> dict[str, float]:
     """Sub-networks in depth order, then the backbone, then the ensemble, each with what was measured."""
     names = sorted(by_exit, key=lambda name: (name == ENSEMBLE, name == FINAL, name))
     return {f"{what}, {name}": by_exit[name] for name in names}
-
-
-def crop_and_flip(recipe: Recipe) -> Recipe:
-    """The pretraining's geometry without its colors: what a linear classifier is trained on."""
-    return dataclasses.replace(recipe, jitter_probability=0.0, gray_probability=0.0)
 
 
 def report(result: LinearResult) -> dict[str, Any]:

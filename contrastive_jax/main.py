@@ -68,9 +68,11 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
     optimizer = experiment.transform(method, schedule)
 
     state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
-    check_micro_batches(fields.micro_batches, fields.batch_size, data_devices(mesh), state.extra)
+    check_micro_batches(fields.micro_batches, fields.batch_size, data_devices(mesh))
     run.write_parameters(state.params)
     periods = experiment.periods(order.steps_per_epoch)
+    monitor = make_monitor(experiment.monitor, method, experiment.recipe, images, fields.seed, mesh)
+    untrained = monitor(state) if periods.look else {}
     checkpoints = Checkpoints(run.checkpoints, every_steps=periods.save, keep=experiment.checkpoint.keep)
     if checkpoints.latest() is not None:
         state = checkpoints.restore(state)
@@ -83,7 +85,6 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
         return make(*parts, seed=fields.seed, mesh=mesh, micro_batches=fields.micro_batches)
 
     feed = open_feed(experiment.data, images, order, compiled, run, periods, mesh)
-    monitor = make_monitor(experiment.monitor, method, experiment.recipe, images, fields.seed, mesh)
     writer = MetricWriter(run.path, first=int(state.step), total=total, batch_size=fields.batch_size)
     try:
         report = train(
@@ -91,7 +92,7 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
             state,
             total_steps=total,
             periods=periods,
-            monitor=functools.partial(look, monitor, run),
+            monitor=functools.partial(look, monitor, untrained, run),
             checkpoints=checkpoints,
             writer=writer,
         )
@@ -99,9 +100,12 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
         feed.close()
         checkpoints.close()
         seconds = writer.close()
+    health = verdict(report, untrained)
+    if health not in ("", "healthy"):
+        print(f"warning: {health}.")
     epochs = total / order.steps_per_epoch
-    summary = {"steps": total, "epochs": epochs, "seconds": seconds, "health": verdict(report)}
-    run.write_summary(summary | {"final": report})
+    summary = {"steps": total, "epochs": epochs, "seconds": seconds, "health": health}
+    run.write_summary(summary | {"untrained": untrained, "final": report})
 
 
 def open_feed(
@@ -122,11 +126,13 @@ def open_feed(
     return FromHost(compiled(make_step), stream.batches)
 
 
-def look(monitor: Look, run: RunDirectory, state: TrainState) -> dict[str, float]:
-    """The monitor's figures; a collapse is said in words."""
+def look(
+    monitor: Look, untrained: dict[str, float], run: RunDirectory, state: TrainState
+) -> dict[str, float]:
+    """The monitor's figures; a collapse is said in words at once, what may still get better only at the end."""
     figures = monitor(state)
-    words = verdict(figures)
-    if run.writes and words != "healthy":
+    words = verdict(figures, untrained)
+    if run.writes and "collapsed" in words:
         print(f"step {int(state.step)}: warning: {words}.", flush=True)
     return figures
 

@@ -224,7 +224,9 @@ def test_both_schedules_of_the_jitter_agree(strengths, hue):
             jnp.stack(run(planes, draw, has_hue=hue > 0)) for run in (color.one_by_one, color.in_two_passes)
         ]
 
-    np.testing.assert_allclose(*over_keys(both, keys(60)), atol=2e-6)
+    # Level 0, which the tests set, miscompiles the second one for a CPU in jax 0.12.0; no CPU runs it but here.
+    run = jax.jit(jax.vmap(both), compiler_options={"xla_backend_optimization_level": 1})
+    np.testing.assert_allclose(*run(keys(60)), atol=2e-6)
 
 
 def test_jitter_draws_are_uniform_in_factors_and_in_all_orders():

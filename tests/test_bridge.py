@@ -37,7 +37,8 @@ def bytes_like(like):
 
 @functools.cache
 def resnet() -> dict:
-    return jax.tree.map(np.asarray, RESNET.init(jax.random.key(0), jnp.ones((2, 16, 16, 3)), True))
+    init = jax.jit(lambda key, images: RESNET.init(key, images, True))
+    return jax.tree.map(np.asarray, init(jax.random.key(0), jnp.ones((2, 16, 16, 3))))
 
 
 def same(a, b) -> bool:
@@ -163,9 +164,10 @@ def test_one_sentence_for_what_does_not_fit():
 def test_what_travels_is_what_the_network_computes():
     """Not only names: a filled network gives other outputs than before, the same as the source's."""
     source, images = resnet(), jnp.asarray(formula.images((2, 16, 16, 3)))
-    fresh = dict(RESNET.init(jax.random.key(1), images, True))
+    fresh = jax.tree.map(lambda leaf: leaf + 0.5, source)
     filled = from_torch(fresh, to_torch(source, "selfcon_resnet"), "selfcon_resnet")
-    given, wanted, before = (RESNET.apply(v, images, False)[0]["final"] for v in (filled, source, fresh))
+    apply = jax.jit(lambda variables: RESNET.apply(variables, images, False)[0]["final"])
+    given, wanted, before = (apply(variables) for variables in (filled, source, fresh))
     assert np.array_equal(given, wanted) and not np.allclose(given, before)
 
 

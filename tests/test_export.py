@@ -79,7 +79,20 @@ def test_a_run_starts_from_weights(run, tmp_path):
     for given, wanted in zip(encoders(ours), encoders(theirs), strict=True):
         assert all(same(given[name], wanted[name]) != name.startswith("sub_") for name in wanted)
     assert not same(ours["params"]["head_final"], theirs["params"]["head_final"])
-    assert "begun already" in commandline.error(*command, "--naming=torchvision", "--config.seed=5")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--workdir=RUN", "--naming=selfcon", "--weights=a.pth"], "begun already"),
+        (["--naming=selfcon"], "give --weights"),
+        (["--naming=selfcon", "--weights=a.safetensors"], "no file a.safetensors"),
+    ],
+)
+def test_a_start_is_refused_in_one_sentence(run, tmp_path, flags, said):
+    flags = [flag.replace("RUN", str(run)) for flag in flags]
+    assert said in commandline.error("start", *TINY, f"--workdir={tmp_path / 'b'}", *flags)
 
 
 def encoders(state):

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.models.layers import BatchNorm
+from contrastive_jax.models import batch_norm
+from contrastive_jax.models.batch_norm import rectified
+from contrastive_jax.models.layers import BatchNorm, conv
 from contrastive_jax.parallel.mesh import batch_sharding, make_mesh, replicated
 
 SHAPE = (32, 3, 2, 4)
@@ -132,6 +134,30 @@ def reduced(text: str) -> list[str]:
     return re.findall(r"\w+\[[\d,]*\]", " ".join(results))
 
 
+@pytest.mark.parametrize("sums", [batch_norm._joint_sums, batch_norm._joint_sums_by_parts])
+@pytest.mark.parametrize("groups, rows", [(1, 64), (4, 16), (16, 4), (2, 9)])
+def test_sums_for_gpus_are_sums_and_move_no_activations(sums, groups, rows):
+    """They run on GPUs only; here they are called as they are, on eight devices."""
+    mesh = make_mesh(jax.devices()[: 8 if groups * rows % 8 == 0 else 1])
+    keys = jax.random.split(jax.random.key(0), 2)
+    terms = [jax.random.normal(key, (groups * rows, 3, 5, 4)) for key in keys]
+
+    def both(*terms):
+        return sums(*(term.reshape(groups, rows, 3, 5, 4) for term in terms))
+
+    with jax.set_mesh(mesh):
+        program = jax.jit(both, in_shardings=batch_sharding(mesh)).lower(*terms).compile()
+    found = program(*jax.device_put(terms, batch_sharding(mesh)))
+    close(found, [np.asarray(term).reshape(groups, -1, 4).sum(1) for term in terms])
+    moved = re.findall(
+        r"= (.*?) (?:all-gather|all-reduce|all-to-all|collective-permute)(?:-start)?\(", program.as_text()
+    )
+    sizes = [
+        np.prod([int(n) for n in dims.split(",")]) for dims in re.findall(r"\[([\d,]+)\]", " ".join(moved))
+    ]
+    assert max(sizes, default=0) <= 8 * 4 * groups, moved
+
+
 def test_evaluation_uses_the_running_statistics_whatever_the_group():
     x, _, params, stats = data()
     layer = BatchNorm(group=5)  # does not divide 32 rows, and need not
@@ -184,3 +210,79 @@ def test_rows_that_the_devices_do_not_divide_are_refused():
         BatchNorm(group=-1).apply(
             {"params": params, "batch_stats": stats}, x[:12], True, mutable=["batch_stats"]
         )
+
+
+def residual_blocks():
+    """Values and gradients of relu(norm(x) + ...), by `rectified` and by plain Flax."""
+    keys = jax.random.split(jax.random.key(1), 4)
+    x, other, plain, weight = (jax.random.normal(key, SHAPE) for key in keys)
+
+    class Ours(nn.Module):
+        shortcut: str
+
+        @nn.compact
+        def __call__(self, x, other, plain):
+            first = BatchNorm(name="first").affine(x, True)
+            if self.shortcut == "none":
+                return rectified(first)
+            return rectified(
+                first, BatchNorm(name="second").affine(other, True) if self.shortcut == "norm" else plain
+            )
+
+    class Theirs(nn.Module):
+        shortcut: str
+
+        @nn.compact
+        def __call__(self, x, other, plain):
+            first = nn.BatchNorm(use_running_average=False, name="first")(x)
+            if self.shortcut == "none":
+                return nn.relu(first)
+            if self.shortcut == "plain":
+                return nn.relu(first + plain)
+            return nn.relu(first + nn.BatchNorm(use_running_average=False, name="second")(other))
+
+    return Ours, Theirs, (x, other, plain), weight
+
+
+@pytest.mark.parametrize("shortcut", ["none", "plain", "norm"])
+def test_rectified_is_norm_add_relu(shortcut):
+    ours, theirs, inputs, weight = residual_blocks()
+    scales = {
+        name: {"scale": jnp.linspace(0.5, 2, 4), "bias": jnp.linspace(-1, 1, 4)}
+        for name in ("first", "second")
+    }
+
+    def value_and_gradient(module, params):
+        def loss(params, inputs):
+            y, _ = module.apply({"params": params}, *inputs, mutable=["batch_stats"])
+            return jnp.sum(weight * y), y
+
+        (_, y), gradient = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(params, inputs)
+        return y, gradient[1], gradient[0]
+
+    y, dinputs, dscales = value_and_gradient(
+        ours(shortcut), {name: {"norm": value} for name, value in scales.items()}
+    )
+    expected = value_and_gradient(theirs(shortcut), scales)
+    close(y, expected[0])
+    close(dinputs, expected[1], 1e-4)
+    close(jax.tree.leaves(dscales), jax.tree.leaves(expected[2]), 1e-4)
+
+
+def test_conv_is_flax_conv_in_value_and_gradient():
+    x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
+    layers = (
+        conv(5, (3, 3), 2, padding=1, dtype=jnp.bfloat16),
+        nn.Conv(5, (3, 3), 2, 1, use_bias=False, dtype=jnp.bfloat16),
+    )
+    params = layers[0].init(jax.random.key(1), x)
+    found, expected = (
+        jax.jit(
+            jax.value_and_grad(
+                lambda p, layer=layer: jnp.sum(jnp.square(layer.apply(p, x)).astype(jnp.float32))
+            )
+        )(params)
+        for layer in layers
+    )
+    assert jax.tree.leaves(found[1])[0].dtype == jnp.float32
+    close(found, expected, 1e-6)

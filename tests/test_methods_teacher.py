@@ -1,5 +1,7 @@
 """BYOL, MoCo, MoCo v3 and SDSSL: how the teacher moves; MoCo's queue and the order of its keys."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -130,7 +132,7 @@ def test_moco_shuffles_the_keys_and_puts_them_back():
 
 @pytest.mark.parametrize("cls", [BYOL, MoCo, SDSSLMoCoV3, SDSSLSimCLR])
 def test_a_network_with_stochastic_depth_gets_a_key(cls):
-    given = {"batch_size": 8} if cls is MoCo else {"total_steps": TOTAL}
+    given: dict[str, Any] = {"batch_size": 8} if cls is MoCo else {"total_steps": TOTAL}
     method = cls(encoder=ENCODER.clone(drop_path=0.5), head=HEAD, **given)
     params, extra = jax.eval_shape(method.init, jax.random.key(0), views())
     embeddings, after = jax.eval_shape(method.embed, params, extra, batch(), jax.random.key(1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.models.resnet import ResNet
+from contrastive_jax.models.resnet import ResNet, strided
 
 TINY = ResNet(depth=8, width=4)
 KEY = jax.random.key(0)
@@ -105,3 +105,16 @@ def test_groups_reach_every_batch_norm():
         whole["final"],
         atol=0.01,
     )
+
+
+@pytest.mark.parametrize("size", [7, 8])
+def test_a_strided_shortcut_is_a_strided_convolution(size):
+    """Values and gradient of slicing, written for XLA's sake as an operation of its own."""
+    x = jax.random.normal(KEY, (2, size, size, 3))
+    weights = jax.random.normal(KEY, x.shape), jax.random.normal(KEY, x[:, ::2, ::2].shape)
+
+    def loss(split):
+        return lambda x: sum(jnp.sum(w * part) for w, part in zip(weights, split(x)))
+
+    found = jax.grad(loss(lambda x: strided(x, 2)))(x)
+    np.testing.assert_allclose(found, jax.grad(loss(lambda x: (x, x[:, ::2, ::2])))(x), rtol=1e-6)

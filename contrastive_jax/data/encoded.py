@@ -129,10 +129,10 @@ def usual_shape(records: Records, channels: int) -> tuple[int, int, int]:
             sizes.add(pictures.natural_size(records.read(int(row)), records.where(int(row))))
         except CorruptImage:  # it is met again when it is decoded
             continue
-    size = sizes.pop() if len(sizes) == 1 else (USUAL_SIZE, USUAL_SIZE)
-    if max(size) > LARGEST_NATURAL:
-        size = (USUAL_SIZE, USUAL_SIZE)
-    return *size, channels
+    height, width = sizes.pop() if len(sizes) == 1 else (USUAL_SIZE, USUAL_SIZE)
+    if max(height, width) > LARGEST_NATURAL:
+        height, width = USUAL_SIZE, USUAL_SIZE
+    return height, width, channels
 
 
 def corruption(sentences: list[str], name: str) -> str:

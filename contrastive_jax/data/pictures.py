@@ -114,7 +114,8 @@ def _ordinary_jpeg(data: bytes, shape: tuple[int, int, int]) -> UInt8[np.ndarray
         return None
     height, width, channels = shape
     try:
-        rows, columns, space, _ = simplejpeg.decode_jpeg_header(data)
+        *size, space, _ = simplejpeg.decode_jpeg_header(data)
+        rows, columns = map(int, size)
         mode = "GRAY" if channels == 1 else "RGB"
         if space not in SPACES[channels] or (EXIF in data[:HEADER] and _is_turned(data)):
             return None

@@ -34,7 +34,7 @@ class Monitor:
 
     every_epochs: float = 1.0
     """0: never."""
-    examples: int = 512
+    examples: int = 1024
     """Training images looked at: three quarters teach the probe and the k-NN, the rest is judged."""
     k: int = 20
     """Neighbours that vote."""
@@ -53,7 +53,7 @@ def make_monitor(
 
     Figures: `alignment` of two views and `uniformity` (normalised representations), `feature_std` (1 for
     directions spread evenly over the sphere, 0 for a collapse), `rankme` (effective rank), and, where there are
-    labels, `online_knn` and `online_probe` in percent.
+    labels, `online_knn` and `online_probe` in percent of the `judged` images.
     """
     count = min(monitor.examples, len(dataset.labels)) // data_devices(mesh) * data_devices(mesh)
     rows = permutation(len(dataset.labels), seed, 2**31 - 1)[:count]
@@ -81,7 +81,8 @@ def make_monitor(
         with jax.set_mesh(mesh):
             batch = batch or global_batch(dataset, rows, batch_sharding(mesh))
             found = jax.device_get(compiled(state.params, state.extra, batch))
-        return {name: float(value) for name, value in found.items()}
+        figures = {name: float(value) for name, value in found.items()}
+        return figures | ({"judged": float(count - count * 3 // 4)} if labelled else {})
 
     return look
 
@@ -135,20 +136,36 @@ def ridge(
     return jnp.argmax(query @ (x.T @ weights), axis=-1)
 
 
-def verdict(figures: Mapping[str, float]) -> str:
-    """In words: `healthy`, or which exits have collapsed and by what figure."""
+def verdict(figures: Mapping[str, float], untrained: Mapping[str, float] | None = None) -> str:
+    """In words: `healthy`, or what is wrong with which exits; empty where nothing was looked at.
+
+    untrained: the figures before the first step, where they are known. Neighbours that do not agree more often
+    than those of random weights (by two standard errors) betray a shortcut, or a run too short to judge.
+    """
     exits = sorted({name.split("/")[0] for name in figures if name.endswith("/rankme")})
-    sick = []
-    for exit in exits:
-        std, rank = figures[f"{exit}/feature_std"], figures[f"{exit}/rankme"]
-        if not np.isfinite(std) or std < COLLAPSED_STD:
-            sick.append(f"'{exit}' has collapsed to a point (feature std {std:.3f} of 1)")
-        elif rank < COLLAPSED_RANK:
-            sick.append(f"'{exit}' has collapsed to {rank:.1f} effective dimensions")
-    if not exits:
+    words = [
+        f"'{exit}' {diagnosis}" for exit in exits if (diagnosis := illness(exit, figures, untrained or {}))
+    ]
+    return "; ".join(words) if words else "healthy" if exits else ""
+
+
+def illness(exit: str, figures: Mapping[str, float], untrained: Mapping[str, float]) -> str:
+    """What is wrong with one exit; empty where nothing is."""
+    std, rank = figures[f"{exit}/feature_std"], figures[f"{exit}/rankme"]
+    if not np.isfinite(std) or std < COLLAPSED_STD:
+        return f"has collapsed to a point (feature std {std:.3f} of 1)"
+    if rank < COLLAPSED_RANK:
+        return f"has collapsed to {rank:.1f} effective dimensions"
+    knn = f"{exit}/online_knn"
+    if knn not in untrained or knn not in figures:
         return ""
-    return "; ".join(sick) if sick else "healthy"
+    now, before = figures[knn], untrained[knn]
+    error = 100 * (before / 100 * (1 - before / 100) / figures["judged"]) ** 0.5
+    if now > before + 2 * error:
+        return ""
+    return f"{NO_BETTER} (k-NN {now:.1f} %, before the first step {before:.1f} %)"
 
 
-COLLAPSED_STD = 0.1
+COLLAPSED_STD = 0.05
 COLLAPSED_RANK = 3.0
+NO_BETTER = "is no better than untrained"

@@ -15,12 +15,16 @@ from contrastive_jax.models.layers import Linear
 
 @dataclasses.dataclass(frozen=True)
 class CrossEntropy:
-    """Sum over the exits (usually the backbone's alone) of the mean softmax cross-entropy."""
+    """Sum over the exits (usually the backbone's alone) of the mean softmax cross-entropy.
+
+    Where the augmentation mixes images, so are their losses: share CE(label) + (1 - share) CE(partner's label).
+    """
 
     encoder: nn.Module
     num_classes: int
     label_smoothing: float = 0.0
     views: ClassVar[int] = 1
+    understands_mixtures: ClassVar[bool] = True
 
     @property
     def network(self) -> MultiExit:
@@ -38,8 +42,14 @@ class CrossEntropy:
         label = batch["label"]
         losses, metrics = [], {}
         for name, logits in embeddings.items():
-            per_image = cross_entropy(logits[:, 0], label, label_smoothing=self.label_smoothing)
-            losses.append(mean_keep(per_image))
+            losses.append(mean_keep(self._per_image(logits[:, 0], batch)))
             metrics[f"loss_{name}"] = losses[-1]
             metrics[f"accuracy_{name}"] = jnp.mean(jnp.argmax(logits[:, 0], -1) == label, dtype=jnp.float32)
         return sum(losses), (extra, metrics)
+
+    def _per_image(self, logits, batch):
+        own = cross_entropy(logits, batch["label"], label_smoothing=self.label_smoothing)
+        if "share" not in batch:
+            return own
+        other = cross_entropy(logits, batch["partner"], label_smoothing=self.label_smoothing)
+        return batch["share"] * own + (1 - batch["share"]) * other

@@ -16,6 +16,8 @@ from jax import lax
 from jax.sharding import AxisType
 from jaxtyping import Array, Float
 
+from contrastive_jax.parallel.mesh import DATA
+
 Map = Float[Array, "batch *space channel"]
 Grouped = Float[Array, "group rows *space channel"]
 PerChannel = Float[Array, "group channel"]
@@ -140,8 +142,11 @@ def _joint_sums_by_parts(*terms, least=128):
     XLA has a single stage for up to 4096 positions, and does not fuse a gradient's terms into that one.
     """
     groups, rows, *space, channels = terms[0].shape
+    whole = math.gcd(
+        rows, groups * rows // devices_in_view()
+    )  # a part lies within a group and within a device
     part = 1
-    while (rows // devices_in_view()) % (2 * part) == 0 and part * math.prod(space) < least:
+    while whole % (2 * part) == 0 and part * math.prod(space) < least:
         part *= 2
     split = (term.reshape(groups * rows // part, part, *space, channels) for term in terms)
     partial = (each.reshape(groups, rows // part, channels) for each in _joint_sums(*split))
@@ -149,10 +154,10 @@ def _joint_sums_by_parts(*terms, least=128):
 
 
 def devices_in_view() -> int:
-    """Devices over which the arrays of this trace are spread: those of the current mesh (`jax.set_mesh`).
+    """Devices over which the rows of this trace are spread, by the current mesh (`jax.set_mesh`).
 
-    Inside `jax.shard_map` arrays are one device's own, and so they are without a mesh: 1.
+    Inside a `jax.shard_map` over `data` arrays are one device's own, and so they are without a mesh: 1.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    sizes = zip(mesh.axis_sizes, mesh.axis_types)
-    return math.prod(size for size, kind in sizes if kind != AxisType.Manual)
+    kinds = dict(zip(mesh.axis_names, mesh.axis_types))
+    return 1 if kinds.get(DATA, AxisType.Manual) == AxisType.Manual else mesh.shape[DATA]

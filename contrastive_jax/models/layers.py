@@ -150,3 +150,22 @@ def group_rows(rows: int, group: int) -> int:
         what = f"groups of {group} rows" if group > 0 else f"{parts} devices"
         raise InputError(f"BatchNorm cannot split {rows} rows into {what}: choose a batch that they divide.")
     return size
+
+
+def closed_groups():
+    """A context in which BatchNorm over all rows, of the batch or of a device, is refused in train mode.
+
+    Only groups of a given number of rows come out the same when the rows pass in several parts.
+    """
+    return nn.intercept_methods(_refuse_open_groups)
+
+
+def _refuse_open_groups(method, args, kwargs, context):
+    layer = context.module
+    train = kwargs.get("train", args[-1] if args else False)
+    if isinstance(layer, BatchNorm) and context.method_name == "affine" and train and layer.group < 1:
+        raise InputError(
+            "micro_batches > 1 cannot reproduce a BatchNorm over the whole batch: set norm_group to a number of"
+            " rows that divides those of a part, in network and head, or use micro_batches=1 on more devices."
+        )
+    return method(*args, **kwargs)

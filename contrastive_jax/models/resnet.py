@@ -163,7 +163,7 @@ def shortcut(x, y, norm, train):
     return norm(name="shortcut_norm").affine(x, train)
 
 
-def strided(x: Maps, stride: int) -> tuple[Maps, Maps]:
+def strided(x: Maps, stride: int) -> tuple[Maps, Float[Array, "batch _ _ channel"]]:
     """`x` for the block, and of it what a strided shortcut passes: every `stride`-th pixel of both axes.
 
     A strided 1x1 convolution of cuDNN would write a gradient of full size, three quarters of it zeros.

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.methods import Batch, Method, Tree
+from contrastive_jax.models.layers import closed_groups
 from contrastive_jax.parallel.mesh import DATA
 
 
@@ -54,49 +55,67 @@ def micro_batched(
     """Equal to `whole`, with the activations of a batch `parts` times smaller; the networks run forward twice.
 
     Every device works through its own rows and adds up its own gradient, so there is one all-reduce per step.
+    BatchNorm must be over groups of rows that lie within a part; its new running statistics are the mean of the
+    parts' ones, because the update is linear in the statistics of a group.
     """
     split, replicated = PartitionSpec(DATA), PartitionSpec()
 
     def pieces(tree):
         return jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), tree)
 
-    def embed(params, piece, number):
+    def embed(params, extra, piece, number):
         key = jax.random.fold_in(keys.embed, lax.axis_index(DATA) * parts + number)
-        return method.embed(params, extra, piece, key)[0]
+        with closed_groups():
+            return method.embed(params, extra, piece, key)
 
-    def embed_all(params, batch):
-        numbers = jnp.arange(parts)
-        found = lax.map(lambda piece: embed(params, *piece), (pieces(batch), numbers))
-        return jax.tree.map(lambda z: z.reshape(-1, *z.shape[2:]), found)
+    def embed_all(params, extra, batch):
+        def one(piece):
+            z, new = embed(params, extra, *piece)
+            return z, statistics(new)
 
-    def pull_all(params, batch, cotangent):
+        found, new = lax.map(one, (pieces(batch), jnp.arange(parts)))
+        new = lax.pmean(jax.tree.map(lambda x: x.mean(0), new), DATA)
+        return jax.tree.map(lambda z: z.reshape(-1, *z.shape[2:]), found), new
+
+    def pull_all(params, extra, batch, cotangent):
         def add(total, piece):
             rows, number, seed = piece
-            _, pull = jax.vjp(lambda params: embed(params, rows, number), params)
+            _, pull = jax.vjp(lambda params: embed(params, extra, rows, number)[0], params)
             return jax.tree.map(jnp.add, total, pull(seed)[0]), None
 
         zeros = jax.tree.map(jnp.zeros_like, params)
         total, _ = lax.scan(add, zeros, (pieces(batch), jnp.arange(parts), pieces(cotangent)))
         return lax.psum(total, DATA)
 
-    def loss_of(embeddings):
-        return method.loss(embeddings, extra, batch, keys.loss, step)
-
     local = functools.partial(jax.shard_map, mesh=mesh, check_vma=False)
-    embeddings = local(embed_all, in_specs=(replicated, split), out_specs=split)(params, batch)
+    forward = local(embed_all, in_specs=(replicated, replicated, split), out_specs=(split, replicated))
+    embeddings, new = forward(params, extra, batch)
+    embedded = with_statistics(extra, new)
+
+    def loss_of(embeddings):
+        return method.loss(embeddings, embedded, batch, keys.loss, step)
+
     value, cotangent = jax.value_and_grad(loss_of, has_aux=True)(embeddings)
-    pull = local(pull_all, in_specs=(replicated, split, split), out_specs=replicated)
-    return value, pull(params, batch, cotangent)
+    pull = local(pull_all, in_specs=(replicated, replicated, split, split), out_specs=replicated)
+    return value, pull(params, extra, batch, cotangent)
 
 
-def check_micro_batches(parts: int, batch_size: int, devices: int, extra: Tree) -> None:
-    """Refuses what would not be the gradient of the whole batch."""
+def statistics(extra: Tree) -> dict[str, Array]:
+    """The leaves under the name `batch_stats` at any depth: what a network pass changes."""
+    leaves = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(extra)}
+    return {path: leaf for path, leaf in leaves.items() if "['batch_stats']" in path}
+
+
+def with_statistics(extra: Tree, found: dict[str, Array]) -> Tree:
+    """`extra` with other `statistics`."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: found.get(jax.tree_util.keystr(path), leaf), extra
+    )
+
+
+def check_micro_batches(parts: int, batch_size: int, devices: int) -> None:
+    """Refuses parts of unequal sizes. A BatchNorm that does not allow parts is refused by `micro_batched`."""
     if parts < 1 or batch_size % (parts * devices):
         raise InputError(
             f"micro_batches is {parts}: it must divide the {batch_size // devices} images of each device."
-        )
-    if parts > 1 and jax.tree.leaves(extra.get("batch_stats", {})):
-        raise InputError(
-            "micro_batches > 1 cannot reproduce a BatchNorm over the whole batch: use a network without BatchNorm,"
-            " or micro_batches=1 on more devices."
         )

@@ -16,7 +16,7 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, UInt32
 
-from contrastive_jax.data.augment import Recipe, make_views
+from contrastive_jax.data.augment import Recipe, add_views
 from contrastive_jax.data.resident import Resident, take
 from contrastive_jax.methods import Batch, Method, Tree
 from contrastive_jax.parallel.mesh import replicated, state_sharding
@@ -101,7 +101,7 @@ def make_update(
     def update(state: TrainState, batch: Batch, seed: UInt32[Array, ""]) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         augment_key, *keys = jax.random.split(key, 3)
-        batch = {**batch, "view": make_views(recipe, batch["image"], augment_key, method.views)}
+        batch = add_views(recipe, batch, augment_key, method.views)
         (loss, (extra, metrics)), gradient = gradient_of(
             method, state.params, state.extra, batch, Keys(*keys), state.step
         )
