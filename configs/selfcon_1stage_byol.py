@@ -4,9 +4,9 @@
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/byol
 
 Recipe, App. B: 500 epochs, batch 512, twice the learning rate of `selfcon_s.py`, head of 128 dimensions; the
-backbone's outputs are detached in the loss, which each image's output norm multiplies. Expected accuracy of the
-backbone's own classifier (`accuracy_final` is that of the augmented batch), Table 7 (features) and Table 10
-(logits):
+backbone's outputs are detached in the loss, which the norm of the backbone's output multiplies. Expected accuracy
+of the backbone's own classifier (`accuracy_final` is that of the augmented batch), Table 7 (features) and Table
+10 (logits):
 
     resnet18 features   CIFAR-10 94.58 +- 0.01    CIFAR-100 74.18 +- 0.05    Tiny-ImageNet 58.28 +- 0.16
     resnet18 logits     CIFAR-10 94.73 +- 0.13    CIFAR-100 73.98 +- 0.56    Tiny-ImageNet 58.57 +- 0.07

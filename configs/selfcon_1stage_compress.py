@@ -4,9 +4,9 @@
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/compress
 
 Recipe, App. B: 500 epochs, batch 512, twice the learning rate of `selfcon_s.py`, head of 128 dimensions; the
-backbone's outputs are detached in the loss, which each image's output norm multiplies. Temperature 0.04 is
-CompRess' own; its queue of 128000 is for ImageNet, and SelfCon states none: 16384 here. Expected accuracy of the
-backbone's own classifier (`accuracy_final` is that of the augmented batch), Table 7 (features) and Table 10
+backbone's outputs are detached in the loss, which the norm of the backbone's output multiplies. Temperature 0.04
+is CompRess' own; its queue of 128000 is for ImageNet, and SelfCon states none: 16384 here. Expected accuracy of
+the backbone's own classifier (`accuracy_final` is that of the augmented batch), Table 7 (features) and Table 10
 (logits):
 
     resnet18 features   CIFAR-10 94.30 +- 0.06    CIFAR-100 74.34 +- 0.02    Tiny-ImageNet 58.34 +- 0.07

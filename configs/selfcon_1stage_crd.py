@@ -4,10 +4,10 @@
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/crd
 
 Recipe, App. B: 500 epochs, batch 512, twice the learning rate of `selfcon_s.py`, head of 128 dimensions; the
-backbone's outputs are detached in the loss, which each image's output norm multiplies. Memory momentum 0.5.
-Temperature 0.07 and 16384 negatives are CRD's; its negatives of other classes only are not kept: they are uniform
-here. Expected accuracy of the backbone's own classifier (`accuracy_final` is that of the augmented batch), Table
-7 (features) and Table 10 (logits):
+backbone's outputs are detached in the loss, which the norm of the backbone's output multiplies. Memory momentum
+0.5. Temperature 0.07 and 16384 negatives are CRD's; its negatives of other classes only are not kept: they are
+uniform here. Expected accuracy of the backbone's own classifier (`accuracy_final` is that of the augmented
+batch), Table 7 (features) and Table 10 (logits):
 
     resnet18 features   CIFAR-10 94.71 +- 0.04    CIFAR-100 74.05 +- 0.35    Tiny-ImageNet 58.20 +- 0.40
     resnet18 logits     CIFAR-10 94.80 +- 0.04    CIFAR-100 74.72 +- 0.38    Tiny-ImageNet 57.97 +- 0.25

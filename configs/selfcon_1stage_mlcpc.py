@@ -4,10 +4,10 @@
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/mlcpc
 
 Recipe, App. B: 500 epochs, batch 512, twice the learning rate of `selfcon_s.py`, head of 128 dimensions; the
-backbone's outputs are detached in the loss, which each image's output norm multiplies. Memory momentum 0.5 and
-alpha 0.01; temperature and negatives are those of CRD, which the paper does not state. Expected accuracy of the
-backbone's own classifier (`accuracy_final` is that of the augmented batch), Table 7 (features) and Table 10
-(logits):
+backbone's outputs are detached in the loss, which the norm of the backbone's output multiplies. Memory momentum
+0.5 and alpha 0.01; temperature and negatives are those of CRD, which the paper does not state. Expected accuracy
+of the backbone's own classifier (`accuracy_final` is that of the augmented batch), Table 7 (features) and Table
+10 (logits):
 
     resnet18 features   CIFAR-10 94.87 +- 0.01    CIFAR-100 74.62 +- 0.07    Tiny-ImageNet 57.93 +- 0.07
     resnet18 logits     CIFAR-10 94.45 +- 0.20    CIFAR-100 74.83 +- 0.36    Tiny-ImageNet 58.10 +- 0.06

@@ -4,9 +4,9 @@
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/selfcon
 
 Recipe, App. B: 500 epochs, batch 512, twice the learning rate of `selfcon_s.py`, head of 128 dimensions; the
-backbone's outputs are detached in the loss, which each image's output norm multiplies. tau is 3. Expected
-accuracy of the backbone's own classifier (`accuracy_final` is that of the augmented batch), Table 7 (features)
-and Table 10 (logits):
+backbone's outputs are detached in the loss, which the norm of the backbone's output multiplies. tau is 3.
+Expected accuracy of the backbone's own classifier (`accuracy_final` is that of the augmented batch), Table 7
+(features) and Table 10 (logits):
 
     resnet18 features   CIFAR-10 94.66 +- 0.17    CIFAR-100 74.24 +- 0.17    Tiny-ImageNet 57.87 +- 0.19
     resnet18 logits     CIFAR-10 94.74 +- 0.02    CIFAR-100 74.59 +- 0.05    Tiny-ImageNet 58.18 +- 0.56

@@ -30,6 +30,15 @@ DATASETS: dict[str, dict[str, dict[str, Any]]] = {
         "augment": dict(size=224, **IMAGENET),
         "network": dict(stem="imagenet"),
     },
+    "tiny_imagenet": {
+        "data": dict(source="folder:tiny-imagenet-200"),
+        "augment": dict(mean=(0.4802, 0.4481, 0.3975), std=(0.2770, 0.2691, 0.2821)),
+    },
+    "folder": {
+        "data": dict(source="folder:"),
+        "augment": dict(**IMAGENET),
+        "network": dict(stem="imagenet"),
+    },
     "fashion_mnist": {
         "data": dict(source="fashion_mnist_10k"),
         "augment": dict(mean=(0.2860,), std=(0.3530,)),

@@ -30,13 +30,16 @@ class Order:
     def at(self, step: int) -> Int64[np.ndarray, " batch"]:
         """The batch of one training step, counted from 0: rows of the data set."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        if epoch not in self._epochs:
-            while len(self._epochs) >= KEPT:
-                self._epochs.pop(next(iter(self._epochs)), None)  # another thread may have done it
+        rows = self._epochs.get(epoch)
+        if rows is None:
             rows = self.sampler.epoch(self.labels, self.seed, epoch, self.batch_size)
             rows.flags.writeable = False  # it is shared
+            for old in list(self._epochs)[
+                : 1 - KEPT
+            ]:  # several threads may read ahead, so each step is harmless
+                self._epochs.pop(old, None)
             self._epochs[epoch] = rows
-        return self._epochs[epoch][position]
+        return rows[position]
 
 
 def steps_per_epoch(size: int, batch_size: int) -> int:

@@ -5,6 +5,10 @@
 The backbone is detached in l, so it learns from labels alone. l looks either at `features`, outputs of a projection
 head per exit (Table 7: CE + beta l), or at `logits`, without further heads (Table 10: beta CE + (1 - beta) l).
 
+App. B multiplies "the norm of the outputs" to match the size of the gradients, without saying whose: it is the
+backbone's here. With the sub-network's own norm, nothing damps its growth, and CRD and CompRess were at infinity within
+75 steps (width 16, rate 0.1).
+
 `params`: `encoder`, classifiers `head_<exit>` and, for features, `projection_<sub-network>`. The backbone's
 projection head, which nothing trains, rests in `extra["backbone_projection"]`, where no weight decay reaches it.
 """

@@ -34,6 +34,6 @@ class SelfCon1StageBYOL:
 
     def loss(self, embeddings, extra, batch, key, step):
         students, teacher = _one_stage.sides(embeddings)
-        distilled = {name: norm_scaled(byol(w, teacher), w) for name, w in students.items()}
+        distilled = {name: norm_scaled(byol(w, teacher), teacher) for name, w in students.items()}
         loss, metrics = _one_stage.total(self, embeddings, batch, distilled)
         return loss, (extra, metrics)

@@ -64,7 +64,7 @@ class SelfCon1StageCompress:
             queue, known = queues[name].z, queues[FINAL].z
             return compress(z[name], z[FINAL], queue, known, tau=self.tau, impl=self.similarity)
 
-        distilled = {name: norm_scaled(distil(name), w) for name, w in students.items()}
+        distilled = {name: norm_scaled(distil(name), teacher) for name in students}
         loss, metrics = _one_stage.total(self, embeddings, batch, distilled)
         nobody = jnp.full_like(batch["label"], -1)
         pushed = {name: bank.push(queue, z[name], nobody) for name, queue in queues.items()}

@@ -52,7 +52,7 @@ class SelfCon1StageCRD:
             for name, s in scores.items()
         }
         distilled = {
-            name: norm_scaled(crd(s, log_z[name], examples=self.examples), students[name])
+            name: norm_scaled(crd(s, log_z[name], examples=self.examples), teacher)
             for name, s in scores.items()
         }
         loss, metrics = _one_stage.total(self, embeddings, batch, distilled)

@@ -45,8 +45,6 @@ class SelfCon1StageMLCPC:
     def loss(self, embeddings, extra, batch, key, step):
         students, teacher = _one_stage.sides(embeddings)
         scores = _one_stage_memory.scores(self, students, extra, batch, key)
-        distilled = {
-            name: norm_scaled(ml_cpc(s, alpha=self.alpha), students[name]) for name, s in scores.items()
-        }
+        distilled = {name: norm_scaled(ml_cpc(s, alpha=self.alpha), teacher) for name, s in scores.items()}
         loss, metrics = _one_stage.total(self, embeddings, batch, distilled)
         return loss, (_one_stage_memory.updated(self, extra, batch, teacher), metrics)

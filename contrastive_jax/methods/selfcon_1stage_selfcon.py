@@ -47,7 +47,7 @@ class SelfCon1StageSelfCon:
         for name, w in students.items():
             pair = jnp.stack([l2_normalize(w), l2_normalize(teacher)], axis=1)
             per_image = jnp.mean(selfcon_s(pair, label, tau=self.tau, impl=self.similarity), axis=1)
-            distilled[name] = norm_scaled(per_image, w)
+            distilled[name] = norm_scaled(per_image, teacher)
             rows = copies_as_rows(pair, label)
             top1[f"contrastive_top1_{name}"] = contrastive_top1(rows, rows)
         loss, metrics = _one_stage.total(self, embeddings, batch, distilled)
