@@ -43,7 +43,8 @@ def rectified(branch: Affine, *others: Affine | Map) -> Map:
     """ReLU of the sum of `branch` and `others`, of one shape and one grouping: the end of a residual block."""
     maps = [_parts(branch), *(_parts(other) for other in others if isinstance(other, Affine))]
     plain = [_grouped(other, branch.factor) for other in others if not isinstance(other, Affine)]
-    return _rectify(branch.dtype, maps, plain).reshape(branch.x.shape)
+    y: Array = _rectify(branch.dtype, maps, plain)
+    return y.reshape(branch.x.shape)
 
 
 @jax.custom_vjp

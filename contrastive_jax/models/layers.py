@@ -77,8 +77,9 @@ def _narrowed_bwd(dtype, _, gradient):
 narrowed.defvjp(lambda kernel, dtype: (kernel.astype(dtype), None), _narrowed_bwd)
 
 
-def _promoted(x, kernel, bias, dtype, inexact=True):
-    return x.astype(dtype), narrowed(kernel, dtype), None if bias is None else bias.astype(dtype)
+def _promoted(*args, dtype=None, inexact=True):
+    x, kernel, bias = args
+    return [x.astype(dtype), narrowed(kernel, dtype), None if bias is None else bias.astype(dtype)]
 
 
 conv = partial(nn.Conv, use_bias=False, kernel_init=kaiming_fan_out, promote_dtype=_promoted)
