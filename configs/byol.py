@@ -13,19 +13,15 @@ The comparisons of *Intriguing Properties* with methods that have no negatives u
 """
 
 from contrastive_jax.configuration import pretraining
+from contrastive_jax.data import recipes
+from contrastive_jax.papers import augment_as
 
 
 def get_config(argument="imagenet,resnet50"):
     config = pretraining("byol", argument, optimizer="lars")
     config.epochs = 1000.0
     config.batch_size = 4096
-    config.augment.update(
-        crop_scale=(0.08, 1.0),
-        interpolation="bicubic",
-        saturation=0.2,
-        blur_probability=(1.0, 0.1),
-        solarize_probability=(0.0, 0.2),
-    )
+    augment_as(config, recipes.byol())
     config.head.update(dim=256, depth=2, hidden=4096, hidden_norm=True, output_bias=False)
     config.method.update(teacher_momentum=0.996, predictor_depth=2, predictor_hidden=4096)
     config.learning_rate.update(peak=0.2, scaling="linear", reference_batch=256)

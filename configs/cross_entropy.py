@@ -10,14 +10,8 @@ Recipe: optimiser and augmentation as in `selfcon_s.py`. The papers do not state
 settings hold for every experiment, so they are kept. The learning rate is per 128 images, as there.
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
-    config = pretraining("cross_entropy", argument)
-    config.epochs = 1000.0
-    config.batch_size = 256
-    config.learning_rate.update(peak=0.0625, scaling="linear", reference_batch=128)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
-    return config
+    return selfcon.cifar("cross_entropy", argument)

@@ -13,32 +13,8 @@ Their code adds both directions: `loss_scale` 2. Expected linear accuracy of res
     ImageNet, head of 3 layers (Table A.3)      66.8 68.9 70.1 70.9
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import intriguing
 
 
 def get_config(argument="cifar10,resnet50"):
-    config = pretraining("intriguing_nt_xent", argument, optimizer="lars")
-    config.epochs = 800.0
-    config.augment.crop_scale = (0.08, 1.0)
-    if config.network.name == "resnet":
-        config.network.residual_scale = 0.0
-    config.head.update(
-        dim=64,
-        depth=2,
-        hidden_norm=True,
-        output_norm="scale",
-        hidden_bias=False,
-        output_bias=False,
-        kernel="normal",
-    )
-    config.method.update(tau=0.2, loss_scale=2.0)
-    config.batch_size = 128
-    config.learning_rate.update(peak=0.2, scaling="sqrt", reference_batch=1)
-    config.optimizer.update(momentum=0.9, weight_decay=1e-6, decay="kernels")
-    config.schedule.update(warmup_epochs=10.0)
-    if argument.startswith("imagenet"):
-        config.batch_size = 1024
-        config.learning_rate.peak = 0.075
-        config.head.dim = 128
-        config.augment.update(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, blur_probability=(0.5,))
-    return config
+    return intriguing.simclr_tensorflow("intriguing_nt_xent", argument, tau=0.2, loss_scale=2.0)

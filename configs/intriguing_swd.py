@@ -17,33 +17,10 @@ the loss times 1000 where embeddings are normalised (hypersphere). Expected line
     after 100, 200, 400 and 800 epochs
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import intriguing, third_word
 
 
 def get_config(argument="cifar10,resnet50"):
-    prior = (argument.split(",")[2:] or ["normal"])[0]
-    config = pretraining("intriguing_swd", argument, optimizer="lars")
-    config.epochs = 800.0
-    config.augment.crop_scale = (0.08, 1.0)
-    if config.network.name == "resnet":
-        config.network.residual_scale = 0.0
-    config.head.update(
-        dim=64,
-        depth=2,
-        hidden_norm=True,
-        output_norm="scale",
-        hidden_bias=False,
-        output_bias=False,
-        kernel="normal",
-    )
-    config.method.update(prior=prior, lam=5.0, loss_scale=1000.0 if prior == "hypersphere" else 1.0)
-    config.batch_size = 128
-    config.learning_rate.update(peak=0.2, scaling="sqrt", reference_batch=1)
-    config.optimizer.update(momentum=0.9, weight_decay=1e-6, decay="kernels")
-    config.schedule.update(warmup_epochs=10.0)
-    if argument.startswith("imagenet"):
-        config.batch_size = 1024
-        config.learning_rate.peak = 0.075
-        config.head.dim = 128
-        config.augment.update(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, blur_probability=(0.5,))
-    return config
+    prior = third_word(argument, "normal", "hypercube", "hypersphere")
+    scale = 1000.0 if prior == "hypersphere" else 1.0
+    return intriguing.simclr_tensorflow("intriguing_swd", argument, prior=prior, lam=5.0, loss_scale=scale)

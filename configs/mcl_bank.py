@@ -15,6 +15,7 @@ Expected top-1 on ImageNet of the best network with its own classifier, Table 4:
 
 from contrastive_jax.configuration import pretraining
 from contrastive_jax.data import recipes
+from contrastive_jax.papers import augment_as
 
 
 def get_config(argument="imagenet,resnet18"):
@@ -22,7 +23,7 @@ def get_config(argument="imagenet,resnet18"):
     config.epochs = 90.0
     config.batch_size = 256
     config.head.update(dim=128, depth=2, hidden=128)
-    config.augment.update(recipes.crop_flip((0.08, 1.0)))
+    augment_as(config, recipes.mcl_imagenet())
     config.learning_rate.peak = 0.1
     config.optimizer.update(momentum=0.9, weight_decay=1e-4, decay="all")
     config.schedule.update(milestones=(30, 60), decay=0.1)

@@ -17,28 +17,23 @@ For CIFAR a queue of 65536 is longer than the set: `--config.method.queue_size=4
 """
 
 from contrastive_jax.configuration import pretraining
-from contrastive_jax.errors import InputError
+from contrastive_jax.data import recipes
+from contrastive_jax.papers import augment_as, third_word
 
 
 def get_config(argument="imagenet,resnet50"):
-    row = argument.split(",")[2:] or ["v2"]
-    if row not in (["v1"], ["v2"]):
-        raise InputError(f"the third word of '{argument}' must be 'v1', 'v2' or nothing.")
-    v1, imagenet = row == ["v1"], argument.startswith("imagenet")
+    v1 = third_word(argument, "v2", "v1") == "v1"
     config = pretraining("moco", argument, schedule="step" if v1 else "cosine")
     config.epochs = 200.0
     config.batch_size = 256
-    config.augment.update(
-        jitter_probability=1.0 if v1 else 0.8,
-        hue=0.4 if v1 else 0.1,
-        blur_probability=(0.0,) if v1 or not imagenet else (0.5,),
-    )
+    augment_as(config, recipes.moco_v2() if argument.startswith("imagenet") else recipes.simclr_cifar())
     config.network.norm_group = 32
     config.head.update(dim=128, depth=1 if v1 else 2)
     config.method.update(tau=0.07 if v1 else 0.2, queue_size=65536, teacher_momentum=0.999)
     config.learning_rate.update(peak=0.03, scaling="linear", reference_batch=256)
     config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
     if v1:
+        config.augment.update(jitter_probability=1.0, hue=0.4, blur_probability=(0.0,))
         config.schedule.update(milestones=(120, 160), decay=0.1)
     else:
         config.schedule.update(per="epoch")

@@ -16,6 +16,8 @@ SDSSL's MoCo v3 is another recipe: `sdssl_moco_v3.py:imagenet,vit_base_16,baseli
 """
 
 from contrastive_jax.configuration import pretraining
+from contrastive_jax.data import recipes
+from contrastive_jax.papers import augment_as
 
 
 def get_config(argument="imagenet,vit_small_16"):
@@ -23,12 +25,7 @@ def get_config(argument="imagenet,vit_small_16"):
     config = pretraining("moco_v3", argument, optimizer="adamw" if vit else "lars")
     config.epochs = 300.0
     config.batch_size = 4096
-    config.augment.update(
-        crop_scale=(0.08, 1.0) if vit else (0.2, 1.0),
-        saturation=0.2,
-        blur_probability=(1.0, 0.1),
-        solarize_probability=(0.0, 0.2),
-    )
+    augment_as(config, recipes.moco_v3())
     config.head.update(
         dim=256, hidden=4096, hidden_norm=True, output_norm="plain", hidden_bias=False, output_bias=False
     )
@@ -40,6 +37,7 @@ def get_config(argument="imagenet,vit_small_16"):
         config.optimizer.update(weight_decay=0.1, decay="kernels")
         config.schedule.update(warmup_epochs=40.0)
     else:
+        config.augment.crop_scale = (0.2, 1.0)
         config.network.residual_scale = 0.0
         config.head.depth = 2
         config.method.update(tau=1.0, loss_scale=2 * 1.0)

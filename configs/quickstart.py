@@ -13,6 +13,7 @@ held-out slice of the training images; `benchmarks/RESULTS.md` has the test accu
 """
 
 from contrastive_jax.configuration import pretraining
+from contrastive_jax.data import recipes
 
 
 def get_config():
@@ -21,7 +22,7 @@ def get_config():
     config.batch_size = 64
     config.network.update(stem="patch2", width=24, subnetworks=("block2",), subnetwork="small")
     config.head.update(dim=128, depth=2)
-    config.augment.update(crop_scale=(0.5, 1.0), jitter_probability=0.0, gray_probability=0.0)
+    config.augment.update(recipes.crop_flip((0.5, 1.0)))
     config.method.tau = 0.1
     config.learning_rate.peak = 0.2
     config.optimizer.update(momentum=0.9, nesterov=True, weight_decay=5e-4)

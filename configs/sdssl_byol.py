@@ -20,48 +20,10 @@ after every block through one linear layer. The features that are judged are the
 monitor reads the teacher's.
 """
 
-from contrastive_jax.configuration import pretraining
-from contrastive_jax.errors import InputError
-
-ALPHA = {"vit_small_32": 0.6}
-BATCH = {"vit_small_32": 4096}
+from contrastive_jax.papers import sdssl
 
 
 def get_config(argument="imagenet,vit_base_16"):
-    _, network, *row = argument.split(",")
-    if row not in ([], ["baseline"]):
-        raise InputError(f"the third word of '{argument}' must be 'baseline' or nothing.")
-    config = pretraining("byol" if row else "sdssl_byol", argument, optimizer="adamw")
-    config.epochs = 300.0
-    config.batch_size = BATCH.get(network, 1024)
-    config.augment.update(
-        crop_scale=(0.08, 1.0),
-        saturation=0.2,
-        blur_probability=(1.0, 0.1),
-        solarize_probability=(0.0, 0.2),
-    )
-    vit = network.startswith("vit")
-    if not vit:
-        config.network.subnetwork = "fc"
-    # A ViT's exits cost nothing: the baseline has them too, to be judged layer by layer.
-    if vit or not row:
-        blocks = [f"layer{i:02d}" for i in range(1, 12)] if vit else ["block1", "block2", "block3"]
-        config.network.subnetworks = tuple(blocks)
-    config.head.update(
-        dim=256,
-        depth=3,
-        hidden=4096,
-        hidden_norm=True,
-        output_norm="none",
-        hidden_bias=False,
-        output_bias=False,
-    )
-    config.method.update(teacher_momentum=0.996, predictor_depth=2, predictor_hidden=4096)
-    if not row:
-        config.method.update(
-            alpha=ALPHA.get(network, 0.8), alpha_schedule="cosine", beta=1.0, layer_hidden=2048
-        )
-    config.learning_rate.update(peak=1.5e-4, scaling="linear", reference_batch=256)
-    config.optimizer.update(weight_decay=0.1, decay="kernels")
-    config.schedule.update(warmup_epochs=40.0, warmup_endpoint=True)
+    config = sdssl.with_teacher("sdssl_byol", "byol", argument)
+    config.head.output_norm = "none"
     return config

@@ -19,45 +19,13 @@ Other networks and sets (`cifar10,vit_tiny_4`, `cifar10,resnet18`) have no publi
 after every block through one linear layer.
 """
 
-from contrastive_jax.configuration import pretraining
-from contrastive_jax.errors import InputError
-
-ALPHA = {"vit_small_32": 0.6}
-BATCH = {"vit_small_32": 4096}
+from contrastive_jax.papers import sdssl, third_word
 
 
 def get_config(argument="imagenet,vit_base_16"):
-    _, network, *row = argument.split(",")
-    if row not in ([], ["baseline"]):
-        raise InputError(f"the third word of '{argument}' must be 'baseline' or nothing.")
-    config = pretraining("simclr" if row else "sdssl_simclr", argument, optimizer="adamw")
-    config.epochs = 300.0
-    config.batch_size = BATCH.get(network, 1024)
-    config.augment.update(
-        crop_scale=(0.08, 1.0),
-        saturation=0.2,
-        blur_probability=(1.0, 0.1),
-        solarize_probability=(0.0, 0.2),
-    )
-    vit = network.startswith("vit")
-    if not vit:
-        config.network.subnetwork = "fc"
-    if not row:
-        blocks = [f"layer{i:02d}" for i in range(1, 12)] if vit else ["block1", "block2", "block3"]
-        config.network.subnetworks = tuple(blocks)
-    config.head.update(
-        dim=256,
-        depth=3,
-        hidden=4096,
-        hidden_norm=True,
-        output_norm="plain",
-        hidden_bias=False,
-        output_bias=False,
-    )
-    config.method.update(tau=0.2, loss_scale=1.0)
-    if not row:
-        config.method.update(alpha=ALPHA.get(network, 0.8), alpha_schedule="cosine", layer_hidden=2048)
-    config.learning_rate.update(peak=1.3e-4, scaling="linear", reference_batch=256)
-    config.optimizer.update(weight_decay=0.1, decay="kernels")
-    config.schedule.update(warmup_epochs=40.0, warmup_endpoint=True)
+    if third_word(argument, "distilled", "baseline") == "baseline":
+        config = sdssl.baseline("simclr", argument, tau=0.2)
+    else:
+        config = sdssl.self_distilled("sdssl_simclr", argument, tau=0.2)
+    config.learning_rate.peak = 1.3e-4
     return config

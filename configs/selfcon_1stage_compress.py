@@ -17,20 +17,8 @@ the backbone's own classifier (`accuracy_final` is that of the augmented batch),
 `:dataset,network,logits` compares logits without further heads (App. F) in place of features.
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import selfcon
 
 
 def get_config(argument="cifar100,resnet18,features"):
-    config = pretraining("selfcon_1stage_compress", argument)
-    form = (argument.split(",")[2:] or ["features"])[0]
-    config.epochs = 500.0
-    config.batch_size = 512
-    config.network.subnetworks = ("block2",)
-    config.network.subnetwork = "small"
-    config.method.update(form=form, beta=0.5 if form == "logits" else 1.0)
-    config.method.tau = 0.04
-    config.method.queue_size = 16384
-    config.learning_rate.update(peak=0.125, scaling="linear", reference_batch=128)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
-    return config
+    return selfcon.one_stage_matching("selfcon_1stage_compress", argument, tau=0.04, queue_size=16384)

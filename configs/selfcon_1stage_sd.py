@@ -11,17 +11,8 @@ Tables 7 and 10:
     resnet50    CIFAR-10 94.97 +- 0.24    CIFAR-100 76.48 +- 0.78    Tiny-ImageNet 61.74 +- 0.44
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
-    config = pretraining("selfcon_1stage_sd", argument)
-    config.epochs = 500.0
-    config.batch_size = 512
-    config.network.subnetworks = ("block2",)
-    config.network.subnetwork = "small"
-    config.method.update(beta=0.5, soft=3.0)
-    config.learning_rate.update(peak=0.125, scaling="linear", reference_batch=128)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
-    return config
+    return selfcon.one_stage("selfcon_1stage_sd", argument, beta=0.5, soft=3.0)

@@ -11,19 +11,8 @@ Recipe as in `selfcon_s.py` (App. B); alpha 1. Expected linear accuracy of the b
 The released code's `alpha > 0` is this loss, times tau / 0.07; its alpha = 0 is `selfcon_m_joint.py`.
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
-    config = pretraining("selfcon_m", argument)
-    config.epochs = 1000.0
-    config.batch_size = 256
-    config.network.subnetworks = ("block2",)
-    config.network.subnetwork = "small"
-    config.method.tau = 0.1
-    config.method.alpha = 1.0
-    config.method.loss_scale = 0.1 / 0.07
-    config.learning_rate.update(peak=0.0625, scaling="linear", reference_batch=128)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
-    return config
+    return selfcon.between_exits("selfcon_m", argument, tau=0.1, alpha=1.0)

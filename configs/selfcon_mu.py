@@ -10,19 +10,8 @@ names of the two networks are exchanged (Table 12 shows it):
     resnet50    CIFAR-10 94.02 +- 0.15    CIFAR-100 70.83 +- 0.30    Tiny-ImageNet 44.18 +- 0.99
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
-    config = pretraining("selfcon_mu", argument)
-    config.epochs = 1000.0
-    config.batch_size = 256
-    config.network.subnetworks = ("block2",)
-    config.network.subnetwork = "small"
-    config.method.tau = 0.5
-    config.method.alpha = 1.0
-    config.method.loss_scale = 0.5 / 0.07
-    config.learning_rate.update(peak=0.0625, scaling="linear", reference_batch=128)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
-    return config
+    return selfcon.between_exits("selfcon_mu", argument, tau=0.5, alpha=1.0)

@@ -7,18 +7,8 @@ Not the paper's Eq. 6 (`selfcon_mu.py`), and without a published number: the oth
 here. Recipe as in `selfcon_s.py` with tau 0.5.
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
-    config = pretraining("selfcon_mu_joint", argument)
-    config.epochs = 1000.0
-    config.batch_size = 256
-    config.network.subnetworks = ("block2",)
-    config.network.subnetwork = "small"
-    config.method.tau = 0.5
-    config.method.loss_scale = 0.5 / 0.07
-    config.learning_rate.update(peak=0.0625, scaling="linear", reference_batch=128)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
-    return config
+    return selfcon.between_exits("selfcon_mu_joint", argument, tau=0.5)

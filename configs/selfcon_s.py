@@ -18,18 +18,8 @@ A run of a few epochs wants a warm-up (`--config.schedule.warmup_epochs=0.5`) an
 without a warm-up the loss may rest for long at its value for equal embeddings, loss_scale * log(anchors - 1).
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
-    config = pretraining("selfcon_s", argument)
-    config.epochs = 1000.0
-    config.batch_size = 256
-    config.network.subnetworks = ("block2",)
-    config.network.subnetwork = "small"
-    config.method.tau = 0.1
-    config.method.loss_scale = 0.1 / 0.07
-    config.learning_rate.update(peak=0.0625, scaling="linear", reference_batch=128)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
-    return config
+    return selfcon.between_exits("selfcon_s", argument, tau=0.1)

@@ -11,19 +11,8 @@ accuracy of the backbone on Tiny-ImageNet, Table 5, without and with the bank:
     resnet50    63.95 +- 0.46    64.97 +- 0.26
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
-    config = pretraining("selfcon_s_bank", argument)
-    config.epochs = 1000.0
-    config.batch_size = 256
-    config.network.subnetworks = ("block2",)
-    config.network.subnetwork = "small"
-    config.method.tau = 0.1
-    config.method.loss_scale = 0.1 / 0.07
-    config.method.bank_size = 1024
-    config.learning_rate.update(peak=0.0625, scaling="linear", reference_batch=128)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
-    return config
+    return selfcon.between_exits("selfcon_s_bank", argument, tau=0.1, bank_size=1024)

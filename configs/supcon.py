@@ -14,18 +14,8 @@ SelfCon's Table 1 reruns it at batch 256 with their schedule: resnet18 CIFAR-10 
 73.58 +- 0.02 (`--config.batch_size=256 --config.learning_rate.peak=0.125 --config.schedule.warmup_epochs=0.0`).
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import supcon
 
 
 def get_config(argument="cifar10,resnet50"):
-    config = pretraining("supcon", argument)
-    config.epochs = 1000.0
-    config.batch_size = 1024
-    config.method.tau = 0.1
-    config.method.loss_scale = 0.1 / 0.07
-    config.learning_rate.peak = 0.5
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(
-        warmup_epochs=10.0, warmup_from=0.01, per="epoch_end", spans="all_epochs", final_fraction=1e-3
-    )
-    return config
+    return supcon.contrastive("supcon", argument, tau=0.1)

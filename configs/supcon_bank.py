@@ -12,19 +12,8 @@ With embeddings that move fast (a large rate, the first epochs) the oldest entri
 `bank_size` at a few batches then.
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import supcon
 
 
 def get_config(argument="cifar10,resnet50"):
-    config = pretraining("supcon_bank", argument)
-    config.epochs = 1000.0
-    config.batch_size = 256
-    config.method.tau = 0.1
-    config.method.loss_scale = 0.1 / 0.07
-    config.method.bank_size = 8192
-    config.learning_rate.update(peak=0.5, scaling="linear", reference_batch=1024)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(
-        warmup_epochs=10.0, warmup_from=0.01, per="epoch_end", spans="all_epochs", final_fraction=1e-3
-    )
-    return config
+    return supcon.with_memory("supcon_bank", argument, tau=0.1, bank_size=8192)

@@ -13,16 +13,8 @@ Recipe as in `supcon.py`: the paper keeps batch and augmentation equal and tunes
 state.
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import supcon
 
 
 def get_config(argument="cifar10,resnet50"):
-    config = pretraining("cross_entropy", argument)
-    config.epochs = 1000.0
-    config.batch_size = 1024
-    config.learning_rate.peak = 0.5
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(
-        warmup_epochs=10.0, warmup_from=0.01, per="epoch_end", spans="all_epochs", final_fraction=1e-3
-    )
-    return config
+    return supcon.cifar("cross_entropy", argument)

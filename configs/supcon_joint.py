@@ -8,18 +8,8 @@ augmented batch. The paper: roughly the accuracy of two stages (Table 2, resnet5
 The classifier's rate and weight decay are the encoder's; `method.probe_scale` scales its rate.
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import supcon
 
 
 def get_config(argument="cifar10,resnet50"):
-    config = pretraining("supcon_joint", argument)
-    config.epochs = 1000.0
-    config.batch_size = 1024
-    config.method.tau = 0.1
-    config.method.loss_scale = 0.1 / 0.07
-    config.learning_rate.peak = 0.5
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(
-        warmup_epochs=10.0, warmup_from=0.01, per="epoch_end", spans="all_epochs", final_fraction=1e-3
-    )
-    return config
+    return supcon.contrastive("supcon_joint", argument, tau=0.1)

@@ -12,20 +12,10 @@ the authors' CIFAR-10 example: lambda = 1000 (1 + 2e-5 t)^-45 at step t, below 1
 as 0.5 are not theirs (0.1). The accuracy of its own classifier is the metric `accuracy_final`.
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import supcon
 
 
 def get_config(argument="cifar10,resnet50"):
-    config = pretraining("supcon_large_margin", argument)
-    config.epochs = 1000.0
-    config.batch_size = 1024
-    config.method.margin = 4
-    config.method.blend = 1000.0
-    config.method.blend_rate = 2e-5
-    config.method.blend_power = 45.0
-    config.learning_rate.peak = 0.5
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(
-        warmup_epochs=10.0, warmup_from=0.01, per="epoch_end", spans="all_epochs", final_fraction=1e-3
+    return supcon.cifar(
+        "supcon_large_margin", argument, margin=4, blend=1000.0, blend_rate=2e-5, blend_power=45.0
     )
-    return config

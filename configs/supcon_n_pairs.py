@@ -8,18 +8,8 @@ resnet50 and batch 6144: top-1 57.4, against 78.7 for SupCon. No number for CIFA
 the batch of 1024 gives nearly every image of CIFAR a partner.
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import supcon
 
 
 def get_config(argument="cifar10,resnet50"):
-    config = pretraining("supcon_n_pairs", argument)
-    config.epochs = 1000.0
-    config.batch_size = 1024
-    config.method.tau = 1.0
-    config.method.views = 1
-    config.learning_rate.peak = 0.5
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(
-        warmup_epochs=10.0, warmup_from=0.01, per="epoch_end", spans="all_epochs", final_fraction=1e-3
-    )
-    return config
+    return supcon.cifar("supcon_n_pairs", argument, tau=1.0, views=1)

@@ -11,20 +11,8 @@ A run of a few hundred steps wants a `method.teacher_momentum` of 0.99: the teac
 thousand steps of 0.999.
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import supcon
 
 
 def get_config(argument="cifar10,resnet50"):
-    config = pretraining("supcon_queue", argument)
-    config.epochs = 1000.0
-    config.batch_size = 256
-    config.method.tau = 0.1
-    config.method.loss_scale = 0.1 / 0.07
-    config.method.queue_size = 8192
-    config.method.teacher_momentum = 0.999
-    config.learning_rate.update(peak=0.5, scaling="linear", reference_batch=1024)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(
-        warmup_epochs=10.0, warmup_from=0.01, per="epoch_end", spans="all_epochs", final_fraction=1e-3
-    )
-    return config
+    return supcon.with_memory("supcon_queue", argument, tau=0.1, queue_size=8192, teacher_momentum=0.999)

@@ -9,16 +9,8 @@ Recipe and source as in `selfcon_s.py`, without a sub-network. Expected linear a
     resnet50    CIFAR-10 95.66 +- 0.06    CIFAR-100 76.79 +- 0.18    Tiny-ImageNet 57.17 +- 2.37
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.papers import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
-    config = pretraining("supcon_s", argument)
-    config.epochs = 1000.0
-    config.batch_size = 256
-    config.method.tau = 0.1
-    config.method.loss_scale = 0.1 / 0.07
-    config.learning_rate.update(peak=0.0625, scaling="linear", reference_batch=128)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
-    return config
+    return selfcon.contrastive("supcon_s", argument, tau=0.1)

@@ -19,6 +19,7 @@ from contrastive_jax import commands
 from contrastive_jax.build import build
 from contrastive_jax.data.augment import geometry_only
 from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.sources import open_split
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import baselines, knn
 from contrastive_jax.evaluate.accuracy import ENSEMBLE
@@ -67,16 +68,12 @@ def judge_run(
     experiment: Experiment, run: RunDirectory, settings: Evaluation, protocol: Protocol
 ) -> dict[str, Any]:
     """All figures of one run, in percent, ready for its `summary.json`."""
-    train, test = (
-        experiment.open(split).in_memory()
-        for split in (experiment.data.train_split, experiment.data.test_split)
-    )
-    if not (train.labelled and test.labelled):
-        raise InputError(f"'{train.name}' has no labels to judge with: evaluate on a set that has.")
+    seen = experiment.open(experiment.data.train_split)
+    train, test = judged_on(experiment, settings)
     mesh = make_mesh()
-    method = experiment.method(num_classes=train.num_classes, labels=train.labels)
+    method = experiment.method(num_classes=seen.num_classes, labels=seen.labels)
     optimizer = experiment.transform(method, experiment.learning_rate_schedule(1.0))
-    untrained = create(method, optimizer, experiment.run.seed, experiment.view_shape(train), mesh)
+    untrained = create(method, optimizer, experiment.run.seed, experiment.view_shape(seen), mesh)
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
     checkpoints.close()
@@ -100,6 +97,23 @@ def judge_run(
             train.images, train.labels, test.images, test.labels
         )
     return {"step": int(trained.step), "top1": top1, **report(result)}
+
+
+def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[Dataset, Dataset]:
+    """The training and test images of the judgement, in memory."""
+    data = experiment.data
+    if settings.source:
+        data = dataclasses.replace(data, source=settings.source, data_dir=settings.data_dir)
+    found = []
+    for split in (data.train_split, data.test_split):
+        images = open_split(data.source, split, data.data_dir, data.image_size)
+        if not images.labelled:
+            raise InputError(
+                f"'{images.name}' has no labels to judge with: give --config.source, a set that has."
+            )
+        found.append(images.in_memory())
+    train, test = found
+    return train, test
 
 
 def judge_linearly(

@@ -7,9 +7,8 @@ import pytest
 from commandline import error
 from tiny import session
 
-from contrastive_jax.data.augment import Recipe
+from contrastive_jax.data.augment import Recipe, geometry_only
 from contrastive_jax.evaluate.features import fingerprint, make_extract
-from contrastive_jax.linear_eval import crop_and_flip
 
 RECIPE = Recipe(mean=(0.3,), std=(0.4,))
 
@@ -41,6 +40,6 @@ def test_features_cover_every_image_once_whatever_the_batch(devices):
 
 
 def test_classifier_is_trained_on_geometry_alone():
-    recipe = crop_and_flip(RECIPE)
+    recipe = geometry_only(RECIPE)
     assert recipe.jitter_probability == recipe.gray_probability == 0
     assert (recipe.crop_scale, recipe.flip) == (RECIPE.crop_scale, RECIPE.flip)

@@ -13,6 +13,10 @@ class Evaluation:
     """Where in the run directory the findings go; one folder for every way to judge."""
     step: int = -1
     """Checkpoint to judge; -1: the newest."""
+    source: str = ""
+    """Data set to judge on; empty: that of the pretraining."""
+    data_dir: str = ""
+    """Where that data set lies."""
     batch_size: int = 512
     """Images that the encoder sees at a time."""
     knn: tuple[int, ...] = (20, 200)

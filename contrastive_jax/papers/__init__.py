@@ -1,0 +1,29 @@
+"""Recipes of the papers as complete configs: one file per paper, from whose functions its files in configs/ start.
+
+A function takes the method's name, the config's argument (`dataset,network`) and fields of the method, and returns
+a `ConfigDict` in which nothing is missing. What holds for one method alone stands in that method's config, as does
+a paper with a single config.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from contrastive_jax.errors import InputError, nearest
+
+
+def third_word(argument: str, *known: str) -> str:
+    """The word behind data set and network, which must be one of `known`; the first of them where none is given."""
+    words = argument.split(",")[2:] or [known[0]]
+    if len(words) > 1:
+        raise InputError(f"the config's argument '{argument}' has more than three words.")
+    if words[0] not in known:
+        raise InputError(f"the third word of '{argument}' is not known: {nearest(words[0], known)}")
+    return words[0]
+
+
+def augment_as(config: ConfigDict, recipe: Mapping[str, Any]) -> None:
+    """Sets a recipe of `data.recipes`; the sizes stay those of the data set's preset."""
+    sizes = {name: config.augment[name] for name in ("size", "center_fraction")}
+    config.augment.update({**recipe, **sizes})

@@ -1,0 +1,70 @@
+"""A user with nothing but pictures: one command trains, one judges on labelled ones, and mistakes are sentences."""
+
+import json
+
+import numpy as np
+import pytest
+from commandline import error, lines, run
+from PIL import Image
+
+TINY = (
+    "--config.network.width=4",
+    "--config.network.stem=patch2",
+    "--config.batch_size=16",
+    "--config.epochs=2.0",
+    "--config.log.every_steps=1",
+    "--config.monitor.examples=16",
+)
+
+
+def picture(path, color, rng):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = rng.integers(0, 60, (16, 16, 3)) + np.array(color)
+    Image.fromarray(noise.astype(np.uint8)).save(path)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    root, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for i in range(40):
+        picture(root / "plain" / f"{i}.png", rng.integers(0, 190, 3), rng)
+    for name, color in (("red", (190, 20, 20)), ("blue", (20, 20, 190))):
+        for split, count in (("train", 24), ("test", 8)):
+            for i in range(count):
+                picture(root / "sorted" / split / name / f"{i}.jpg", color, rng)
+    return root
+
+
+def test_unlabelled_pictures_train_and_are_judged_on_labelled_ones(pictures, tmp_path):
+    config = (
+        "--config=configs/simclr.py:folder,resnet8",
+        f"--config.data.source=folder:{pictures / 'plain'}",
+        *TINY,
+    )
+    run("main", *config, f"--workdir={tmp_path / 'resident'}")
+    run("main", *config, "--config.data.pipeline=stream", f"--workdir={tmp_path / 'stream'}")
+    resident, stream = (lines(tmp_path / name) for name in ("resident", "stream"))
+    assert len(resident) == 4 and "final/rankme" in resident[-1] and "final/online_knn" not in resident[-1]
+    np.testing.assert_allclose([x["loss"] for x in resident], [x["loss"] for x in stream], rtol=1e-5)
+    judge = ("--config=configs/linear_eval.py:quick", f"--config.pretrained={tmp_path / 'resident'}")
+    assert "give --config.source" in error("linear_eval", *judge)
+    run(
+        "linear_eval",
+        *judge,
+        "--config.folder=elsewhere",
+        f"--config.source=folder:{pictures / 'sorted'}",
+        "--config.protocol.epochs=3",
+        "--config.schedule.milestones=(2,)",
+        "--config.knn=(5,)",
+    )
+    found = json.loads((tmp_path / "resident" / "elsewhere" / "summary.json").read_text())
+    assert found["top1"]["5-NN, final"] == 100
+
+
+def test_a_method_that_needs_labels_refuses_pictures_without_them(pictures, tmp_path):
+    source = f"--config.data.source=folder:{pictures / 'plain'}"
+    sentence = error(
+        "main", "--config=configs/supcon.py:folder,resnet8", source, *TINY, f"--workdir={tmp_path}"
+    )
+    assert "has no labels, and this method learns from labels" in sentence
+    assert not list(tmp_path.iterdir())
