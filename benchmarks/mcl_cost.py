@@ -20,7 +20,7 @@ from contrastive_jax.train.step import make_update
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--network", default="cifar_resnet32")
     parser.add_argument("--networks", type=int, default=2)
     parser.add_argument("--batch", type=int, default=128)
@@ -35,9 +35,7 @@ def main() -> None:
 def cost(method: str, network: str, batch: int, **fields) -> dict[str, float]:
     """XLA's count for one compiled step."""
     config = pretraining(method, f"cifar100,{network}")
-    config.batch_size = batch
-    config.method.update(fields)
-    config.head.update(dim=128, hidden=128)
+    config.update(batch_size=batch, method=fields, head={"dim": 128, "hidden": 128})
     experiment = assemble(config.to_dict())
     mesh = make_mesh(jax.devices()[:1])
     built = experiment.method(num_classes=100, labels=np.arange(50_000) % 100)
@@ -52,7 +50,7 @@ def cost(method: str, network: str, batch: int, **fields) -> dict[str, float]:
     }
     with jax.set_mesh(mesh):
         compiled = jax.jit(update, donate_argnums=0).lower(state, rows, np.uint32(0)).compile()
-    return dict(compiled.cost_analysis())
+    return compiled.cost_analysis() or {}
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ Other networks and sets (`cifar10,vit_tiny_4`, `cifar10,resnet18`) have no publi
 after every block through one linear layer.
 """
 
-from contrastive_jax.papers import sdssl
+from contrastive_jax.papers import sdssl, third_word
 
 
 def get_config(argument="imagenet,vit_base_16"):
+    third_word(argument, "distilled")  # no other is known: a baseline belongs to `sdssl_simclr.py`
     config = sdssl.self_distilled("sdssl_simclr_same_view", argument, tau=0.2)
     config.learning_rate.peak = 1.3e-4
     return config

@@ -87,7 +87,7 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
     feed = open_feed(experiment.data, images, order, compiled, run, periods, mesh)
     writer = MetricWriter(run.path, first=int(state.step), total=total, batch_size=fields.batch_size)
     try:
-        report = train(
+        _, report = train(
             feed,
             state,
             total_steps=total,

@@ -94,12 +94,14 @@ def test_torchvision_without_a_head_and_with_a_foreign_one():
         to_torch(resnet(), "torchvision_resnet")
 
 
-def test_timm_vit():
+@pytest.mark.parametrize("positions, size", [("sincos", 32), ("learned", 224)])
+def test_timm_vit(positions, size):
     """vit_base_patch16_224: 152 tensors and 86,567,656 parameters with its head; positions are learned there."""
-    encoder = network("vit_base_16", projection="learned")
-    like = shapes(MultiExit(encoder, ProjectionHead(dim=1000, depth=1)), 32)
-    positions = table("timm_vit").computed(encoder, 224, 224)
-    tensors = {**torch_shapes(like, "timm_vit"), **{name: a.shape for name, a in positions.items()}}
+    encoder = network("vit_base_16", projection="learned", positions=positions)
+    like = shapes(MultiExit(encoder, ProjectionHead(dim=1000, depth=1)), size)
+    fixed = table("timm_vit").computed(encoder, 224, 224)
+    tensors = {**torch_shapes(like, "timm_vit"), **{name: a.shape for name, a in fixed.items()}}
+    assert set(fixed) == ({"pos_embed"} if positions == "sincos" else set())
     assert len(tensors) == 152
     assert sum(int(np.prod(shape)) for shape in tensors.values()) == 86_567_656
     expected = {
@@ -124,6 +126,20 @@ def test_stored_positions_must_be_ours():
         from_torch(like, tensors | {"pos_embed": tensors["pos_embed"] + 1}, "timm_vit", computed=positions)
     with pytest.raises(InputError, match=r"pos_embed is \(1, 5, 192\), not \(1, 17, 192\)"):
         from_torch(like, tensors | {"pos_embed": tensors["pos_embed"][:, :5]}, "timm_vit", computed=positions)
+
+
+def test_learned_positions_travel():
+    encoder = network("vit_tiny_4", depth=1, positions="learned", projection="learned")
+    like = bytes_like(shapes(encoder))
+    tensors = to_torch(like, "timm_vit", computed=table("timm_vit").computed(encoder, 16, 16))
+    assert tensors["pos_embed"].shape == (1, 17, 192)
+    assert np.array_equal(tensors["pos_embed"], like["params"]["pos_embed"])
+    assert same(from_torch(like, tensors, "timm_vit"), like)
+    other = from_torch(like, tensors | {"pos_embed": tensors["pos_embed"][:, ::-1]}, "timm_vit")
+    assert np.array_equal(other["params"]["pos_embed"][:, ::-1], tensors["pos_embed"])
+    del tensors["pos_embed"]
+    with pytest.raises(InputError, match="1 missing: pos_embed"):
+        from_torch(like, tensors, "timm_vit")
 
 
 def test_wrappers_and_prefixes_are_forgiven():

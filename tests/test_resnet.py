@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.models.resnet import ResNet, strided
+from contrastive_jax.models.residual import strided
+from contrastive_jax.models.resnet import ResNet
 
 TINY = ResNet(depth=8, width=4)
 KEY = jax.random.key(0)

@@ -34,7 +34,7 @@ class Monitor:
 
     every_epochs: float = 1.0
     """0: never."""
-    examples: int = 1024
+    examples: int = 512
     """Training images looked at: three quarters teach the probe and the k-NN, the rest is judged."""
     k: int = 20
     """Neighbours that vote."""

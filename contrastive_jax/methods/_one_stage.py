@@ -40,8 +40,9 @@ class Form(NamedTuple):
 FORMS = {"features": Form(feature_form, True), "logits": Form(logit_form, False)}
 
 
-def check(form: str, beta: float) -> None:
+def check(self) -> None:
     """Raises InputError for a form that does not exist, or one that its beta switches off."""
+    form, beta = self.form, self.beta
     if form not in FORMS:
         raise InputError(f"config.method.form is '{form}': {nearest(form, FORMS)}")
     if form == "logits" and not 0 <= beta < 1:

@@ -16,11 +16,13 @@ from contrastive_jax.losses.normalize import l2_normalize
 from contrastive_jax.methods import _one_stage
 
 
-def check(examples: int, negatives: int) -> None:
-    if examples < 2 or negatives < 1:
+def check(self) -> None:
+    """Raises InputError for fields that cannot be trained."""
+    _one_stage.check(self)
+    if self.examples < 2 or self.negatives < 1:
         raise InputError(
-            f"a memory of {examples} examples cannot give {negatives} negatives: config.method.negatives must be at"
-            " least 1, and the training set must hold 2 images or more."
+            f"a memory of {self.examples} examples cannot give {self.negatives} negatives:"
+            " config.method.negatives must be at least 1, and the training set must hold 2 images or more."
         )
 
 

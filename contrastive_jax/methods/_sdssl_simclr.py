@@ -4,7 +4,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.losses.generalized import nt_xent
-from contrastive_jax.losses.infonce import copies_as_rows
 from contrastive_jax.losses.normalize import l2_normalize
 from contrastive_jax.methods import _metrics, _sdssl, _teacher
 
@@ -35,7 +34,5 @@ def total(
     """Eq. 6, and its terms unweighted."""
     final, alpha = z[:, :, -1], _sdssl.weight(self, step)
     ssl, mean_isd = jnp.mean(nt_xent(final, tau=self.tau, impl=self.similarity)), jnp.mean(isd)
-    rows = copies_as_rows(final, jnp.arange(z.shape[0]))
-    metrics = _metrics.contrastive("ssl", ssl, rows, rows)
-    metrics |= {"loss_isd": mean_isd, "alpha": alpha, "positives_share": jnp.ones(())}
+    metrics = _metrics.by_instance("ssl", ssl, final) | {"loss_isd": mean_isd, "alpha": alpha}
     return self.loss_scale * (ssl + alpha * mean_isd), metrics

@@ -1,43 +1,15 @@
 """SDSSL's ablation of the view (Jang et al. 2023, App. C): layers mimic the final output of their own view."""
 
 import dataclasses
-from typing import ClassVar
-
-import flax.linen as nn
 
 from contrastive_jax.losses.sdssl import isd_simclr_same_view
-from contrastive_jax.methods import _sdssl, _sdssl_simclr, _teacher
+from contrastive_jax.methods import _sdssl_simclr
+from contrastive_jax.methods.sdssl_simclr import SDSSLSimCLR
 
 
 @dataclasses.dataclass(frozen=True)
-class SDSSLSimCLRSameView:
+class SDSSLSimCLRSameView(SDSSLSimCLR):
     """SD-SimCLR with the same view's final output as the target of L_isd; the other view's is left out."""
-
-    encoder: nn.Module
-    head: nn.Module
-    """The projectors, one for each exit; `hidden` is the width of the final one's hidden layers."""
-    total_steps: int
-    tau: float = 0.2
-    """Temperature."""
-    alpha: float = 0.8
-    """Peak of the weight of L_isd."""
-    alpha_schedule: str = "cosine"
-    """`cosine`: from 0 to the peak over the run. `constant`: the ablation."""
-    layer_hidden: int = 0
-    """Width of the hidden layers of the intermediate projectors; 0: as the final one's."""
-    loss_scale: float = 1.0
-    """Factor on the loss; it scales the learning rate."""
-    similarity: str = "auto"
-    """Implementation of the similarity engine."""
-    views: ClassVar[int] = 2
-
-    __post_init__ = _sdssl.check
-    projector = _sdssl.projector
-    projected = _sdssl.every_exit
-    init = _sdssl_simclr.init
-    embed = _sdssl_simclr.embed
-    after_update = _sdssl_simclr.after_update
-    features = _teacher.features
 
     def loss(self, embeddings, extra, batch, key, step):
         isd = isd_simclr_same_view(embeddings, tau=self.tau, impl=self.similarity)

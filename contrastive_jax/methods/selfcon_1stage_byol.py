@@ -23,9 +23,7 @@ class SelfCon1StageBYOL:
     """Features: CE + beta l. Logits: beta CE + (1 - beta) l, where the paper takes 0.5."""
     views: ClassVar[int] = 1
 
-    def __post_init__(self):
-        _one_stage.check(self.form, self.beta)
-
+    __post_init__ = _one_stage.check
     network = _one_stage.network
     init = _one_stage.init
     embed = _one_stage.embed

@@ -38,7 +38,7 @@ class SelfCon1StageCompress:
     views: ClassVar[int] = 1
 
     def __post_init__(self):
-        _one_stage.check(self.form, self.beta)
+        _one_stage.check(self)
         _memory.check_size("queue_size", self.queue_size, self.batch_size)
 
     network = _one_stage.network

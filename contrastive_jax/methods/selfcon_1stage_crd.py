@@ -31,10 +31,7 @@ class SelfCon1StageCRD:
     """Share of itself that a slot keeps."""
     views: ClassVar[int] = 1
 
-    def __post_init__(self):
-        _one_stage.check(self.form, self.beta)
-        _one_stage_memory.check(self.examples, self.negatives)
-
+    __post_init__ = _one_stage_memory.check
     network = _one_stage.network
     embed = _one_stage.embed
     after_update = _one_encoder.after_update

@@ -32,10 +32,7 @@ class SelfCon1StageMLCPC:
     """Share of itself that a slot keeps."""
     views: ClassVar[int] = 1
 
-    def __post_init__(self):
-        _one_stage.check(self.form, self.beta)
-        _one_stage_memory.check(self.examples, self.negatives)
-
+    __post_init__ = _one_stage_memory.check
     network = _one_stage.network
     init = _one_stage_memory.init
     embed = _one_stage.embed

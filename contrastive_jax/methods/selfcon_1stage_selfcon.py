@@ -32,9 +32,7 @@ class SelfCon1StageSelfCon:
     """Implementation of the similarity engine."""
     views: ClassVar[int] = 1
 
-    def __post_init__(self):
-        _one_stage.check(self.form, self.beta)
-
+    __post_init__ = _one_stage.check
     network = _one_stage.network
     init = _one_stage.init
     embed = _one_stage.embed

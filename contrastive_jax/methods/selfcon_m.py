@@ -7,8 +7,7 @@ import dataclasses
 
 import flax.linen as nn
 
-from contrastive_jax.losses.infonce import copies_as_rows
-from contrastive_jax.losses.reduce import mean_keep, share_with_positives
+from contrastive_jax.losses.reduce import mean_keep
 from contrastive_jax.losses.selfcon import sub_anchors
 from contrastive_jax.losses.supcon import supcon
 from contrastive_jax.methods import _metrics, _one_encoder, _several_exits
@@ -40,8 +39,5 @@ class SelfConM:
         exits, label = _several_exits.stacked(embeddings), batch["label"]
         backbone = mean_keep(supcon(exits[:, :, -1], label, tau=self.tau, impl=self.similarity))
         subs = mean_keep(sub_anchors(exits, label, tau=self.tau, impl=self.similarity))
-        rows = copies_as_rows(exits[:, :, -1], label)
-        metrics = _metrics.contrastive("backbone", backbone, rows, rows)
-        metrics["loss_subnetworks"] = subs
-        metrics["positives_share"] = share_with_positives(label, copies=self.views)
+        metrics = _metrics.by_label("backbone", backbone, exits[:, :, -1], label) | {"loss_subnetworks": subs}
         return self.loss_scale * (backbone + self.alpha * subs), (extra, metrics)

@@ -8,8 +8,7 @@ import dataclasses
 
 import flax.linen as nn
 
-from contrastive_jax.losses.infonce import copies_as_rows
-from contrastive_jax.losses.reduce import mean_keep, share_with_positives
+from contrastive_jax.losses.reduce import mean_keep
 from contrastive_jax.losses.selfcon import selfcon_m_joint
 from contrastive_jax.methods import _metrics, _one_encoder, _several_exits
 
@@ -37,8 +36,6 @@ class SelfConMJoint:
     def loss(self, embeddings, extra, batch, key, step):
         exits, label = _several_exits.stacked(embeddings), batch["label"]
         mean = mean_keep(selfcon_m_joint(exits, label, tau=self.tau, impl=self.similarity))
-        samples, views, n_exits, dim = exits.shape
-        rows = copies_as_rows(exits.reshape(samples, views * n_exits, dim), label)
-        metrics = _metrics.contrastive("selfcon_m_joint", mean, rows, rows)
-        metrics["positives_share"] = share_with_positives(label, copies=views * n_exits)
+        copies = exits.reshape(exits.shape[0], -1, exits.shape[-1])
+        metrics = _metrics.by_label("selfcon_m_joint", mean, copies, label)
         return self.loss_scale * mean, (extra, metrics)

@@ -9,7 +9,6 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from contrastive_jax.losses.generalized import nt_xent
-from contrastive_jax.losses.infonce import copies_as_rows
 from contrastive_jax.losses.reduce import mean_keep
 from contrastive_jax.losses.selfcon import sub_anchors
 from contrastive_jax.methods import _metrics, _one_encoder, _several_exits
@@ -42,7 +41,5 @@ class SelfConMU:
         instance = jnp.arange(exits.shape[0])
         backbone = mean_keep(nt_xent(exits[:, :, -1], tau=self.tau, impl=self.similarity))
         subs = mean_keep(sub_anchors(exits, instance, tau=self.tau, impl=self.similarity))
-        rows = copies_as_rows(exits[:, :, -1], instance)
-        metrics = _metrics.contrastive("backbone", backbone, rows, rows)
-        metrics |= {"loss_subnetworks": subs, "positives_share": jnp.ones(())}
+        metrics = _metrics.by_instance("backbone", backbone, exits[:, :, -1]) | {"loss_subnetworks": subs}
         return self.loss_scale * (backbone + self.alpha * subs), (extra, metrics)

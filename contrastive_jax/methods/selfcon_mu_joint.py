@@ -7,9 +7,7 @@ of the same image is a negative.
 import dataclasses
 
 import flax.linen as nn
-import jax.numpy as jnp
 
-from contrastive_jax.losses.infonce import copies_as_rows
 from contrastive_jax.losses.reduce import mean_keep
 from contrastive_jax.losses.selfcon import selfcon_mu_joint
 from contrastive_jax.methods import _metrics, _one_encoder, _several_exits
@@ -38,8 +36,5 @@ class SelfConMUJoint:
     def loss(self, embeddings, extra, batch, key, step):
         exits = _several_exits.stacked(embeddings)
         mean = mean_keep(selfcon_mu_joint(exits, tau=self.tau, impl=self.similarity))
-        samples, views, n_exits, dim = exits.shape
-        rows = copies_as_rows(exits.reshape(-1, n_exits, dim), jnp.arange(samples * views))
-        metrics = _metrics.contrastive("selfcon_mu_joint", mean, rows, rows)
-        metrics["positives_share"] = jnp.ones(())
+        metrics = _metrics.by_instance("selfcon_mu_joint", mean, exits.reshape(-1, *exits.shape[2:]))
         return self.loss_scale * mean, (extra, metrics)

@@ -6,8 +6,7 @@ from typing import ClassVar
 import flax.linen as nn
 import jax.numpy as jnp
 
-from contrastive_jax.losses.infonce import copies_as_rows
-from contrastive_jax.losses.reduce import mean_keep, share_with_positives
+from contrastive_jax.losses.reduce import mean_keep
 from contrastive_jax.losses.selfcon import selfcon_s
 from contrastive_jax.methods import _metrics, _one_encoder
 
@@ -36,7 +35,5 @@ class SelfConS:
         exits = jnp.concatenate(list(embeddings.values()), axis=1)  # [sample, exit, dim]: there is one view
         label = batch["label"]
         mean = mean_keep(selfcon_s(exits, label, tau=self.tau, impl=self.similarity))
-        rows = copies_as_rows(exits, label)
-        metrics = _metrics.contrastive("selfcon_s", mean, rows, rows)
-        metrics["positives_share"] = share_with_positives(label, copies=exits.shape[1])
+        metrics = _metrics.by_label("selfcon_s", mean, exits, label)
         return self.loss_scale * mean, (extra, metrics)

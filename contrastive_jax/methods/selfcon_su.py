@@ -7,9 +7,7 @@ import dataclasses
 from typing import ClassVar
 
 import flax.linen as nn
-import jax.numpy as jnp
 
-from contrastive_jax.losses.infonce import copies_as_rows
 from contrastive_jax.losses.reduce import mean_keep
 from contrastive_jax.losses.selfcon import selfcon_su
 from contrastive_jax.methods import _metrics, _one_encoder, _several_exits
@@ -38,7 +36,5 @@ class SelfConSU:
     def loss(self, embeddings, extra, batch, key, step):
         exits = _several_exits.stacked(embeddings)[:, 0]
         mean = mean_keep(selfcon_su(exits, tau=self.tau, impl=self.similarity))
-        rows = copies_as_rows(exits, jnp.arange(exits.shape[0]))
-        metrics = _metrics.contrastive("selfcon_su", mean, rows, rows)
-        metrics["positives_share"] = jnp.ones(())
+        metrics = _metrics.by_instance("selfcon_su", mean, exits)
         return self.loss_scale * mean, (extra, metrics)

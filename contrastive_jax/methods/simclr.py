@@ -4,10 +4,8 @@ import dataclasses
 from typing import ClassVar
 
 import flax.linen as nn
-import jax.numpy as jnp
 
 from contrastive_jax.losses.generalized import nt_xent
-from contrastive_jax.losses.infonce import copies_as_rows
 from contrastive_jax.losses.reduce import mean_keep
 from contrastive_jax.methods import _metrics, _one_encoder
 from contrastive_jax.models.outputs import FINAL
@@ -36,7 +34,5 @@ class SimCLR:
     def loss(self, embeddings, extra, batch, key, step):
         z = embeddings[FINAL]
         mean = mean_keep(nt_xent(z, tau=self.tau, impl=self.similarity))
-        rows = copies_as_rows(z, jnp.arange(z.shape[0]))
-        metrics = _metrics.contrastive("nt_xent", mean, rows, rows)
-        metrics["positives_share"] = jnp.ones(())
+        metrics = _metrics.by_instance("nt_xent", mean, z)
         return self.loss_scale * mean, (extra, metrics)

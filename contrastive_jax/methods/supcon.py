@@ -4,8 +4,7 @@ import dataclasses
 
 import flax.linen as nn
 
-from contrastive_jax.losses.infonce import copies_as_rows
-from contrastive_jax.losses.reduce import mean_keep, share_with_positives
+from contrastive_jax.losses.reduce import mean_keep
 from contrastive_jax.losses.supcon import supcon
 from contrastive_jax.methods import _metrics, _one_encoder
 from contrastive_jax.models.outputs import FINAL
@@ -34,7 +33,5 @@ class SupCon:
     def loss(self, embeddings, extra, batch, key, step):
         z, label = embeddings[FINAL], batch["label"]
         mean = mean_keep(supcon(z, label, tau=self.tau, impl=self.similarity))
-        rows = copies_as_rows(z, label)
-        metrics = _metrics.contrastive("supcon", mean, rows, rows)
-        metrics["positives_share"] = share_with_positives(label, copies=self.views)
+        metrics = _metrics.by_label("supcon", mean, z, label)
         return self.loss_scale * mean, (extra, metrics)

@@ -2,39 +2,19 @@
 
 import dataclasses
 
-import flax.linen as nn
-
-from contrastive_jax.losses.infonce import copies_as_rows
-from contrastive_jax.losses.reduce import mean_keep, share_with_positives
+from contrastive_jax.losses.reduce import mean_keep
 from contrastive_jax.losses.supcon import supcon_in
-from contrastive_jax.methods import _metrics, _one_encoder
+from contrastive_jax.methods import _metrics
+from contrastive_jax.methods.supcon import SupCon
 from contrastive_jax.models.outputs import FINAL
 
 
 @dataclasses.dataclass(frozen=True)
-class SupConIn:
-    """Contrasts the backbone's projections of `views` views. An anchor without positives counts as 0."""
-
-    encoder: nn.Module
-    head: nn.Module
-    tau: float = 0.1
-    """Temperature."""
-    loss_scale: float = 1.0
-    """Factor on the mean over anchors; it scales the learning rate. SupContrast's code has tau / 0.07."""
-    views: int = 2
-    similarity: str = "auto"
-    """Implementation of the similarity engine."""
-
-    network = _one_encoder.network
-    init = _one_encoder.init
-    embed = _one_encoder.embed
-    after_update = _one_encoder.after_update
-    features = _one_encoder.features
+class SupConIn(SupCon):
+    """`SupCon` with another loss. An anchor without positives counts as 0."""
 
     def loss(self, embeddings, extra, batch, key, step):
         z, label = embeddings[FINAL], batch["label"]
         mean = mean_keep(supcon_in(z, label, tau=self.tau, impl=self.similarity))
-        rows = copies_as_rows(z, label)
-        metrics = _metrics.contrastive("supcon_in", mean, rows, rows)
-        metrics["positives_share"] = share_with_positives(label, copies=self.views)
+        metrics = _metrics.by_label("supcon_in", mean, z, label)
         return self.loss_scale * mean, (extra, metrics)

@@ -14,7 +14,7 @@ from jax import lax
 from contrastive_jax.losses.classification import cross_entropy
 from contrastive_jax.losses.infonce import copies_as_rows
 from contrastive_jax.losses.normalize import l2_normalize
-from contrastive_jax.losses.reduce import mean_keep, share_with_positives
+from contrastive_jax.losses.reduce import mean_keep
 from contrastive_jax.losses.supcon import supcon
 from contrastive_jax.methods import _metrics, _one_encoder
 from contrastive_jax.models.layers import Linear
@@ -64,8 +64,7 @@ class SupConJoint:
         rows = copies_as_rows(z, label)
         classes = logits.reshape(-1, self.num_classes)
         probe = mean_keep(cross_entropy(classes, rows.group))
-        metrics = _metrics.contrastive("supcon", mean, rows, rows)
-        metrics["positives_share"] = share_with_positives(label, copies=self.views)
+        metrics = _metrics.by_label("supcon", mean, z, label)
         metrics["loss_probe"] = probe
         metrics["accuracy_probe"] = jnp.mean(jnp.argmax(classes, -1) == rows.group, dtype=jnp.float32)
         return self.loss_scale * mean + self.probe_scale * probe, (extra, metrics)

@@ -4,9 +4,7 @@ import dataclasses
 from typing import ClassVar
 
 import flax.linen as nn
-import jax.numpy as jnp
 
-from contrastive_jax.losses.infonce import copies_as_rows
 from contrastive_jax.losses.reduce import has_positive, mean_drop
 from contrastive_jax.losses.supcon import supcon
 from contrastive_jax.methods import _metrics, _one_encoder
@@ -35,9 +33,6 @@ class SupConS:
 
     def loss(self, embeddings, extra, batch, key, step):
         z, label = embeddings[FINAL], batch["label"]
-        has = has_positive(label)
-        mean = mean_drop(supcon(z, label, tau=self.tau, impl=self.similarity), has)
-        rows = copies_as_rows(z, label)
-        metrics = _metrics.contrastive("supcon_s", mean, rows, rows)
-        metrics["positives_share"] = jnp.mean(has, dtype=jnp.float32)
+        mean = mean_drop(supcon(z, label, tau=self.tau, impl=self.similarity), has_positive(label))
+        metrics = _metrics.by_label("supcon_s", mean, z, label)
         return self.loss_scale * mean, (extra, metrics)

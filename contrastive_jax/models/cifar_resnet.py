@@ -4,7 +4,6 @@ MCL's networks: ResNet-32 and -56 of basic blocks; its "ResNet-110" is one of 12
 features, not the 18 basic blocks of He et al.
 """
 
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -12,23 +11,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.models.layers import BatchNorm
-from contrastive_jax.models.outputs import FINAL, Outputs
-from contrastive_jax.models.resnet import (
-    STEMS,
-    SUBNETWORKS,
-    BasicBlock,
-    BottleneckBlock,
-    Stage,
-    check_choice,
-    pool,
-    position,
-    stride,
-)
-from contrastive_jax.models.segments import check_segment, walk
+from contrastive_jax.models.fields import check_choice
+from contrastive_jax.models.outputs import Outputs
+from contrastive_jax.models.residual import SUBNETWORKS, BasicBlock, BottleneckBlock, residual_outputs
+from contrastive_jax.models.segments import block_names, check_segment
 
 Maps = Float[Array, "batch height width channel"]
-BLOCKS = ("block1", "block2", "block3")
+BLOCKS = block_names(3)
 
 
 class CifarResNet(nn.Module):
@@ -66,26 +55,9 @@ class CifarResNet(nn.Module):
 
     @nn.compact
     def __call__(self, images: Maps, train: bool) -> Outputs:
-        unit_class, layers = UNITS[self.block]
-        norm = partial(BatchNorm, self.dtype, self.norm_group)
-        unit = partial(unit_class, self.dtype, norm, 1.0)
+        block, layers = UNITS[self.block]
         depths = ((self.depth - 2) // (len(BLOCKS) * layers),) * len(BLOCKS)
-        stem = STEMS["cifar"](self.width, self.dtype, norm, name="stem")
-        blocks = {
-            name: partial(Stage(unit, count, self.width * 2**i, stride(i), name=name), train=train)
-            for i, (name, count) in enumerate(zip(BLOCKS, depths, strict=True))
-        }
-        x = images.astype(self.dtype)
-        maps = walk(x, partial(stem, train=train), blocks, self.after, self.until)
-        if self.until:
-            return Outputs(maps, {})
-        exits = {}
-        for name in sorted(self.subnetworks):
-            tail = SUBNETWORKS[self.subnetwork](unit, depths, self.width, position(name), name=f"sub_{name}")
-            exits[name] = tail(maps[name], train)
-        exits[FINAL] = pool(maps[BLOCKS[-1]])
-        maps.pop(self.after, None)
-        return Outputs(maps, exits)
+        return residual_outputs(self, block, depths, images, train)
 
 
 UNITS = {"basic": (BasicBlock, 2), "bottleneck": (BottleneckBlock, 3)}

@@ -14,9 +14,8 @@ from jaxtyping import Array, Float
 from contrastive_jax.errors import InputError
 from contrastive_jax.models.hcgnet_gates import Gates, NormReluConv
 from contrastive_jax.models.layers import BatchNorm, torch_linear
-from contrastive_jax.models.outputs import FINAL, Outputs
-from contrastive_jax.models.resnet import pool
-from contrastive_jax.models.segments import check_segment, walk
+from contrastive_jax.models.outputs import FINAL, Outputs, pool
+from contrastive_jax.models.segments import block_names, check_segment, walk
 
 Maps = Float[Array, "batch _height _width _channel"]
 SQUEEZE = 4
@@ -47,9 +46,7 @@ class HCGNet(nn.Module):
                 f"network.growth is {self.growth} with layers {self.layers}: "
                 f"give one multiple of {GROUPS} per block."
             )
-        check_segment(
-            [f"block{i + 1}" for i in range(len(self.growth))], self.after, self.until, self.subnetworks
-        )
+        check_segment(block_names(len(self.growth)), self.after, self.until, self.subnetworks)
         super().__post_init__()
 
     @nn.compact

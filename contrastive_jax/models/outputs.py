@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 FINAL = "final"
@@ -15,3 +16,8 @@ class Outputs(NamedTuple):
     """Feature map after every block of the backbone: `block1`, `block2`, ..."""
     exits: dict[str, Float[Array, "batch dim"]]
     """Pooled representation of every exit, sub-networks in depth order and the backbone (`final`) last."""
+
+
+def pool(x: Float[Array, "batch height width channel"]) -> Float[Array, "batch channel"]:
+    """Mean over space, in float32 whatever the compute type."""
+    return jnp.mean(x.astype(jnp.float32), axis=(1, 2))

@@ -46,5 +46,21 @@ def check_segment(blocks: Iterable[str], after: str, until: str, subnetworks: It
     early = [name for name in subnetworks if blocks.index(name) < blocks.index(after)]
     if early and not until:
         raise InputError(
-            f"network.subnetworks holds '{early[0]}', before '{after}', where this part of the network begins."
+            f"network.subnetworks holds '{early[0]}', which would leave before '{after}', where this part"
+            " of the network begins."
         )
+
+
+def block_names(count: int) -> tuple[str, ...]:
+    """`block1` to `block<count>`."""
+    return tuple(f"block{i}" for i in range(1, count + 1))
+
+
+def position(block: str) -> int:
+    """2 for `block2`."""
+    return int(block.removeprefix("block"))
+
+
+def stride(stage: int) -> int:
+    """The first block (0) keeps the resolution, every later one halves it."""
+    return 1 if stage == 0 else 2

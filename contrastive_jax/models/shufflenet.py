@@ -13,9 +13,8 @@ from jaxtyping import Array, Float
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.models.layers import BatchNorm, torch_linear
-from contrastive_jax.models.outputs import FINAL, Outputs
-from contrastive_jax.models.resnet import pool
-from contrastive_jax.models.segments import check_segment, walk
+from contrastive_jax.models.outputs import FINAL, Outputs, pool
+from contrastive_jax.models.segments import block_names, check_segment, walk
 
 Maps = Float[Array, "batch _height _width _channel"]
 STEM = 24
@@ -45,9 +44,7 @@ class ShuffleNet(nn.Module):
             raise InputError(
                 f"network.channels is {self.channels} with units {self.units}: give one even width per block."
             )
-        check_segment(
-            [f"block{i + 1}" for i in range(len(self.channels))], self.after, self.until, self.subnetworks
-        )
+        check_segment(block_names(len(self.channels)), self.after, self.until, self.subnetworks)
         super().__post_init__()
 
     @nn.compact

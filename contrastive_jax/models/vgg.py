@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from contrastive_jax.errors import InputError
+from contrastive_jax.models.fields import check_choice
 from contrastive_jax.models.layers import BatchNorm, Linear, kaiming_fan_out
-from contrastive_jax.models.outputs import FINAL, Outputs
-from contrastive_jax.models.resnet import check_choice, pool
+from contrastive_jax.models.outputs import FINAL, Outputs, pool
 from contrastive_jax.models.segments import check_segment, walk
 
 Maps = Float[Array, "batch height width channel"]

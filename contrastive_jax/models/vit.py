@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from contrastive_jax.errors import InputError
+from contrastive_jax.models.fields import check_choice
 from contrastive_jax.models.outputs import FINAL, Outputs
-from contrastive_jax.models.resnet import check_choice
 
 Tokens = Float[Array, "batch token dim"]
 FROZEN = "frozen"

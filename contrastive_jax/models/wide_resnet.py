@@ -13,13 +13,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from contrastive_jax.errors import InputError
+from contrastive_jax.models.fields import check_choice
 from contrastive_jax.models.layers import BatchNorm, Linear, kaiming_fan_out
-from contrastive_jax.models.outputs import FINAL, Outputs
-from contrastive_jax.models.resnet import check_choice, pool, position, stride
-from contrastive_jax.models.segments import check_segment, walk
+from contrastive_jax.models.outputs import FINAL, Outputs, pool
+from contrastive_jax.models.segments import block_names, check_segment, position, stride, walk
 
 Maps = Float[Array, "batch height width channel"]
-BLOCKS = ("block1", "block2", "block3")
+BLOCKS = block_names(3)
 
 
 class WideResNet(nn.Module):

@@ -12,6 +12,8 @@ from ml_collections import ConfigDict
 
 from contrastive_jax.errors import InputError, nearest
 
+SIZES = ("size", "center_fraction")
+
 
 def third_word(argument: str, *known: str) -> str:
     """The word behind data set and network, which must be one of `known`; the first of them where none is given."""
@@ -25,5 +27,4 @@ def third_word(argument: str, *known: str) -> str:
 
 def augment_as(config: ConfigDict, recipe: Mapping[str, Any]) -> None:
     """Sets a recipe of `data.recipes`; the sizes stay those of the data set's preset."""
-    sizes = {name: config.augment[name] for name in ("size", "center_fraction")}
-    config.augment.update({**recipe, **sizes})
+    config.update(augment={name: value for name, value in recipe.items() if name not in SIZES})

@@ -10,6 +10,10 @@ from contrastive_jax.configuration import pretraining
 from contrastive_jax.data import recipes
 from contrastive_jax.papers import augment_as
 
+HEAD = dict(
+    depth=2, hidden_norm=True, output_norm="scale", hidden_bias=False, output_bias=False, kernel="normal"
+)
+
 
 def simclr_tensorflow(method: str, argument: str, **fields: Any) -> ConfigDict:
     """800 epochs of LARS at a rate per square root of the batch, for CIFAR-10 or ImageNet; `fields` are the
@@ -17,15 +21,16 @@ def simclr_tensorflow(method: str, argument: str, **fields: Any) -> ConfigDict:
     """
     imagenet = argument.startswith("imagenet")
     config = pretraining(method, argument, optimizer="lars")
-    config.epochs = 800.0
-    config.batch_size = 1024 if imagenet else 128
     augment_as(config, recipes.simclr_imagenet() if imagenet else recipes.simclr_cifar_tensorflow())
-    if config.network.name == "resnet":
-        config.network.residual_scale = 0.0
-    config.head.update(dim=128 if imagenet else 64, depth=2, kernel="normal")
-    config.head.update(hidden_norm=True, output_norm="scale", hidden_bias=False, output_bias=False)
-    config.method.update(fields)
-    config.learning_rate.update(peak=0.075 if imagenet else 0.2, scaling="sqrt", reference_batch=1)
-    config.optimizer.update(momentum=0.9, weight_decay=1e-6, decay="kernels")
-    config.schedule.update(warmup_epochs=10.0)
+    if "residual_scale" in config.to_dict()["network"]:  # a ResNet
+        config.update(network=dict(residual_scale=0.0))
+    config.update(
+        epochs=800.0,
+        batch_size=1024 if imagenet else 128,
+        head=HEAD | dict(dim=128 if imagenet else 64),
+        method=fields,
+        learning_rate=dict(peak=0.075 if imagenet else 0.2, scaling="sqrt", reference_batch=1),
+        optimizer=dict(momentum=0.9, weight_decay=1e-6, decay="kernels"),
+        schedule=dict(warmup_epochs=10.0),
+    )
     return config

@@ -13,22 +13,26 @@ from contrastive_jax.data import recipes
 from contrastive_jax.papers import augment_as, third_word
 
 SMALL = "vit_small_32"
+HEAD = dict(
+    dim=256, depth=3, hidden=4096, hidden_norm=True, output_norm="plain", hidden_bias=False, output_bias=False
+)
 
 
 def baseline(method: str, argument: str, **fields: Any) -> ConfigDict:
     """A method without self-distillation, judged at its last layer; `fields` are the method's."""
     config = pretraining(method, argument, optimizer="adamw")
-    config.epochs = 300.0
-    config.batch_size = 4096 if SMALL in argument.split(",") else 1024
     augment_as(config, recipes.sdssl())
+    config.update(
+        epochs=300.0,
+        batch_size=4096 if SMALL in argument.split(",") else 1024,
+        head=HEAD,
+        method=fields,
+        learning_rate=dict(peak=1.5e-4, scaling="linear", reference_batch=256),
+        optimizer=dict(weight_decay=0.1, decay="kernels"),
+        schedule=dict(warmup_epochs=40.0, warmup_endpoint=True),
+    )
     if not is_vit(config):
-        config.network.subnetwork = "fc"
-    config.head.update(dim=256, depth=3, hidden=4096)
-    config.head.update(hidden_norm=True, output_norm="plain", hidden_bias=False, output_bias=False)
-    config.method.update(fields)
-    config.learning_rate.update(peak=1.5e-4, scaling="linear", reference_batch=256)
-    config.optimizer.update(weight_decay=0.1, decay="kernels")
-    config.schedule.update(warmup_epochs=40.0, warmup_endpoint=True)
+        config.update(network=dict(subnetwork="fc"))
     return config
 
 
@@ -53,9 +57,9 @@ def with_teacher(method: str, plain: str, argument: str, **fields: Any) -> Confi
 
 def add_exits(config: ConfigDict) -> None:
     """After every layer of a ViT of 12, or every block of a ResNet, but the last."""
-    layers = [f"layer{i:02d}" for i in range(1, 12)]
-    config.network.subnetworks = tuple(layers) if is_vit(config) else ("block1", "block2", "block3")
+    layers = [f"layer{i:02d}" for i in range(1, 12)] if is_vit(config) else ["block1", "block2", "block3"]
+    config.update(network=dict(subnetworks=tuple(layers)))
 
 
 def is_vit(config: ConfigDict) -> bool:
-    return config.network.name == "vit"
+    return config.to_dict()["network"]["name"] == "vit"

@@ -12,16 +12,21 @@ from contrastive_jax.configuration import pretraining
 from contrastive_jax.papers import third_word
 from contrastive_jax.papers.supcon import temperature
 
+EXIT = dict(subnetworks=("block2",), subnetwork="small")
+"""App. C: the `small` sub-network after block 2."""
+
 
 def cifar(method: str, argument: str, **fields: Any) -> ConfigDict:
     """1000 epochs of batch 256, no sub-network; `fields` are the method's."""
     config = pretraining(method, argument)
-    config.epochs = 1000.0
-    config.batch_size = 256
-    config.method.update(fields)
-    config.learning_rate.update(peak=0.0625, scaling="linear", reference_batch=128)
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
+    config.update(
+        epochs=1000.0,
+        batch_size=256,
+        method=fields,
+        learning_rate=dict(peak=0.0625, scaling="linear", reference_batch=128),
+        optimizer=dict(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all"),
+        schedule=dict(per="epoch_end", spans="all_epochs", final_fraction=1e-3),
+    )
     return config
 
 
@@ -33,17 +38,14 @@ def contrastive(method: str, argument: str, *, tau: float, **fields: Any) -> Con
 def between_exits(method: str, argument: str, *, tau: float, **fields: Any) -> ConfigDict:
     """`contrastive` between the exits of a network with a sub-network."""
     config = contrastive(method, argument, tau=tau, **fields)
-    add_exit(config)
+    config.update(network=EXIT)
     return config
 
 
 def one_stage(method: str, argument: str, **fields: Any) -> ConfigDict:
     """Classifiers on all exits, trained in one stage (Sec. 4.6): 500 epochs, batch 512, twice the learning rate."""
     config = cifar(method, argument, **fields)
-    config.epochs = 500.0
-    config.batch_size = 512
-    config.learning_rate.peak = 0.125
-    add_exit(config)
+    config.update(epochs=500.0, batch_size=512, learning_rate=dict(peak=0.125), network=EXIT)
     return config
 
 
@@ -53,8 +55,3 @@ def one_stage_matching(method: str, argument: str, *, beta: float = 1.0, **field
     """
     form = third_word(argument, "features", "logits")
     return one_stage(method, argument, form=form, beta=0.5 if form == "logits" else beta, **fields)
-
-
-def add_exit(config: ConfigDict) -> None:
-    """The `small` sub-network after block 2 (App. C)."""
-    config.network.update(subnetworks=("block2",), subnetwork="small")

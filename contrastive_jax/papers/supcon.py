@@ -14,13 +14,15 @@ from contrastive_jax.configuration import pretraining
 def cifar(method: str, argument: str, **fields: Any) -> ConfigDict:
     """1000 epochs of batch 1024 at learning rate 0.5; `fields` are the method's."""
     config = pretraining(method, argument)
-    config.epochs = 1000.0
-    config.batch_size = 1024
-    config.method.update(fields)
-    config.learning_rate.peak = 0.5
-    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
-    config.schedule.update(
-        warmup_epochs=10.0, warmup_from=0.01, per="epoch_end", spans="all_epochs", final_fraction=1e-3
+    config.update(
+        epochs=1000.0,
+        batch_size=1024,
+        method=fields,
+        learning_rate=dict(peak=0.5),
+        optimizer=dict(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all"),
+        schedule=dict(
+            warmup_epochs=10.0, warmup_from=0.01, per="epoch_end", spans="all_epochs", final_fraction=1e-3
+        ),
     )
     return config
 
@@ -35,8 +37,7 @@ def with_memory(method: str, argument: str, *, tau: float, **fields: Any) -> Con
     scaled to it.
     """
     config = contrastive(method, argument, tau=tau, **fields)
-    config.batch_size = 256
-    config.learning_rate.update(scaling="linear", reference_batch=1024)
+    config.update(batch_size=256, learning_rate=dict(scaling="linear", reference_batch=1024))
     return config
 
 

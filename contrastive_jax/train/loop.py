@@ -32,8 +32,8 @@ def train(
     monitor: Callable[[TrainState], dict[str, float]],
     checkpoints: Checkpoints,
     writer: MetricWriter,
-) -> dict[str, float]:
-    """Runs from `state.step` to `total_steps`, saves the last state and returns the last report.
+) -> tuple[TrainState, dict[str, float]]:
+    """Runs from `state.step` to `total_steps`, saves the last state and returns it with the last report.
 
     feed: brings the batch of a step, a pure function of its number. A checkpoint is written only after all
     losses and gradients before it were seen to be finite. Raises NonFiniteLoss otherwise. A dispatch of several
@@ -56,4 +56,4 @@ def train(
         if save:
             checkpoints.save(state)
             last_good = number
-    return report
+    return state, report
