@@ -21,6 +21,6 @@ from contrastive_jax.papers import intriguing, third_word
 
 
 def get_config(argument="cifar10,resnet50"):
-    prior = third_word(argument, "normal", "hypercube", "hypersphere")
+    argument, prior = third_word(argument, "normal", "hypercube", "hypersphere")
     scale = 1000.0 if prior == "hypersphere" else 1.0
     return intriguing.simclr_tensorflow("intriguing_swd", argument, prior=prior, lam=5.0, loss_scale=scale)

@@ -22,7 +22,8 @@ from contrastive_jax.papers import augment_as, third_word
 
 
 def get_config(argument="imagenet,resnet50"):
-    v1 = third_word(argument, "v2", "v1") == "v1"
+    argument, version = third_word(argument, "v2", "v1")
+    v1 = version == "v1"
     config = pretraining("moco", argument, schedule="step" if v1 else "cosine")
     config.epochs = 200.0
     config.batch_size = 256

@@ -23,7 +23,8 @@ from contrastive_jax.papers import sdssl, third_word
 
 
 def get_config(argument="imagenet,vit_base_16"):
-    if third_word(argument, "distilled", "baseline") == "baseline":
+    argument, row = third_word(argument, "distilled", "baseline")
+    if row == "baseline":
         config = sdssl.baseline("simclr", argument, tau=0.2)
     else:
         config = sdssl.self_distilled("sdssl_simclr", argument, tau=0.2)

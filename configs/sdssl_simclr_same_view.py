@@ -21,7 +21,9 @@ from contrastive_jax.papers import sdssl, third_word
 
 
 def get_config(argument="imagenet,vit_base_16"):
-    third_word(argument, "distilled")  # no other is known: a baseline belongs to `sdssl_simclr.py`
+    argument, _ = third_word(
+        argument, "distilled"
+    )  # no other is known: a baseline belongs to `sdssl_simclr.py`
     config = sdssl.self_distilled("sdssl_simclr_same_view", argument, tau=0.2)
     config.learning_rate.peak = 1.3e-4
     return config

@@ -19,7 +19,8 @@ WEIGHTS = {"selfcon": (1.0, 0.0, 0.8), "kd": (0.5, 0.5, 0.0), "subnet_ce": (1.0,
 
 
 def get_config(argument="cifar100,resnet18,selfcon"):
-    alpha, beta, gamma = WEIGHTS[third_word(argument, *WEIGHTS)]
+    argument, row = third_word(argument, *WEIGHTS)
+    alpha, beta, gamma = WEIGHTS[row]
     return selfcon.one_stage(
         "selfcon_1stage_released", argument, alpha=alpha, beta=beta, gamma=gamma * 3.0 / 0.07, tau=3.0
     )

@@ -61,7 +61,9 @@ def pretraining(
 
     argument: `dataset` or `dataset,network` as in `configs/selfcon_s.py:cifar100,resnet50`.
     """
-    dataset, network = (argument.split(",") + ["resnet18"])[:2]
+    dataset, network, *more = argument.split(",") + ["resnet18"] * ("," not in argument)
+    if more:
+        raise InputError(f"'{more[0]}' in the config's argument '{argument}' is one word too many.")
     preset = dataset_preset(dataset)
     family, fields = published(network)
     names = {

@@ -16,8 +16,11 @@ def config(file: str, argument: str):
 
 
 def test_third_word_is_one_of_the_known_and_the_first_by_default():
-    assert third_word("cifar10", "v2", "v1") == third_word("cifar10,resnet18", "v2", "v1") == "v2"
-    assert third_word("cifar10,resnet18,v1", "v2", "v1") == "v1"
+    assert third_word("cifar10", "v2", "v1") == ("cifar10", "v2")
+    assert third_word("cifar10,resnet18", "v2", "v1") == ("cifar10,resnet18", "v2")
+    assert third_word("cifar10,resnet18,v1", "v2", "v1") == ("cifar10,resnet18", "v1")
+    with pytest.raises(InputError, match="'baseline' in .* is one word too many"):
+        config("supcon", "cifar10,resnet18,baseline")
     with pytest.raises(InputError, match="did you mean 'baseline'"):
         third_word("cifar10,resnet18,basline", "distilled", "baseline")
     with pytest.raises(InputError, match="more than three words"):

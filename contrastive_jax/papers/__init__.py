@@ -15,14 +15,14 @@ from contrastive_jax.errors import InputError, nearest
 SIZES = ("size", "center_fraction")
 
 
-def third_word(argument: str, *known: str) -> str:
-    """The word behind data set and network, which must be one of `known`; the first of them where none is given."""
-    words = argument.split(",")[2:] or [known[0]]
+def third_word(argument: str, *known: str) -> tuple[str, str]:
+    """The argument's data set and network, and the word behind them: one of `known`, the first where none is given."""
+    rest, words = ",".join(argument.split(",")[:2]), argument.split(",")[2:] or [known[0]]
     if len(words) > 1:
         raise InputError(f"the config's argument '{argument}' has more than three words.")
     if words[0] not in known:
         raise InputError(f"the third word of '{argument}' is not known: {nearest(words[0], known)}")
-    return words[0]
+    return rest, words[0]
 
 
 def augment_as(config: ConfigDict, recipe: Mapping[str, Any]) -> None:

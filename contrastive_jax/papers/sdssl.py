@@ -47,7 +47,8 @@ def self_distilled(method: str, argument: str, **fields: Any) -> ConfigDict:
 def with_teacher(method: str, plain: str, argument: str, **fields: Any) -> ConfigDict:
     """A method that predicts a slow teacher, or with the third word `baseline` its `plain` form."""
     fields |= dict(teacher_momentum=0.996, predictor_depth=2, predictor_hidden=4096)
-    if third_word(argument, "distilled", "baseline") == "distilled":
+    argument, row = third_word(argument, "distilled", "baseline")
+    if row == "distilled":
         return self_distilled(method, argument, beta=1.0, **fields)
     config = baseline(plain, argument, **fields)
     if is_vit(config):  # a ViT's exits cost nothing: the baseline has them too, to be judged layer by layer

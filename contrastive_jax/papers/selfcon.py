@@ -53,5 +53,5 @@ def one_stage_matching(method: str, argument: str, *, beta: float = 1.0, **field
     """`one_stage` whose sub-networks match the backbone's features, or its logits where the third word says so
     (App. F). beta, the weight of the matching, is 0.5 for all logits.
     """
-    form = third_word(argument, "features", "logits")
+    argument, form = third_word(argument, "features", "logits")
     return one_stage(method, argument, form=form, beta=0.5 if form == "logits" else beta, **fields)
