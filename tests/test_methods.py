@@ -10,7 +10,6 @@ from tiny import METHODS, Session, session
 
 from contrastive_jax.train import state as train_state
 
-
 QUICK = {"supcon", "simclr", "selfcon_s", "selfcon_m", "sdssl_moco_v3", "mcl", "intriguing_swd", "moco"}
 """One method of every kind; the others are long proofs."""
 

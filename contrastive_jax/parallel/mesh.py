@@ -23,12 +23,12 @@ def make_mesh(devices: Sequence[Any] | None = None, *, cohort: int = 1) -> Mesh:
 
     cohort: groups of devices that hold different networks; 1: every device holds all of them.
     """
-    devices = np.array(jax.devices() if devices is None else devices)
+    found = np.array(jax.devices() if devices is None else devices)
     if cohort == 1:
-        return Mesh(devices, (DATA,), axis_types=(AxisType.Auto,))
-    if cohort < 1 or len(devices) % cohort:
-        raise InputError(f"cohort_devices is {cohort}: it must divide the {len(devices)} devices.")
-    return Mesh(devices.reshape(cohort, -1), (COHORT, DATA), axis_types=(AxisType.Auto,) * 2)
+        return Mesh(found, (DATA,), axis_types=(AxisType.Auto,))
+    if cohort < 1 or len(found) % cohort:
+        raise InputError(f"cohort_devices is {cohort}: it must divide the {len(found)} devices.")
+    return Mesh(found.reshape(cohort, -1), (COHORT, DATA), axis_types=(AxisType.Auto,) * 2)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
