@@ -20,6 +20,7 @@ TINY = (
     "--config.epochs=1.0",  # 11 steps
     "--config.log.every_steps=1",
     "--config.checkpoint.every_epochs=0.28",  # every third step
+    "--config.monitor.every_epochs=0.0",
 )
 
 
