@@ -40,10 +40,7 @@ def pretrain() -> None:
     if not WORKDIR.value:
         raise InputError("give a run directory: --workdir=runs/a, for example.")
     experiment = assemble(commands.plain_config())
-    if experiment.run.cohort_devices > 1 and experiment.config["method"]["name"] != "mcl_sharded":
-        raise InputError(
-            "cohort_devices above 1 spreads the networks of method mcl_sharded, and of no other."
-        )
+    check_cohort(experiment)
     run = RunDirectory(pathlib.Path(WORKDIR.value))
     run.check(experiment.config)
     images = experiment.open(experiment.data.train_split)
@@ -56,6 +53,18 @@ def pretrain() -> None:
         )
     run.open(experiment.config)
     fit(experiment, method, images, run)
+
+
+def check_cohort(experiment: Experiment) -> None:
+    """Refuses what cannot be spread over groups of devices."""
+    if experiment.run.cohort_devices == 1:
+        return
+    if experiment.config["method"]["name"] != "mcl_sharded":
+        raise InputError(
+            "cohort_devices above 1 spreads the networks of method mcl_sharded, and of no other."
+        )
+    if experiment.run.micro_batches > 1:
+        raise InputError("micro_batches and cohort_devices cannot both be above 1: set one of them to 1.")
 
 
 def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirectory) -> None:

@@ -56,7 +56,8 @@ def micro_batched(
 
     Every device works through its own rows and adds up its own gradient, so there is one all-reduce per step.
     BatchNorm must be over groups of rows that lie within a part; its new running statistics are the mean of the
-    parts' ones, because the update is linear in the statistics of a group.
+    parts' ones, because the update is linear in the statistics of a group. Draws inside a network (dropout, drop
+    path) depend on the part and the device here: the gradient is right for them, but they are other ones.
     """
     split, replicated = PartitionSpec(DATA), PartitionSpec()
 
