@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
-PYTEST := $(PY) -m pytest -n 2 --dist loadfile
+PYTEST := $(PY) -m pytest -n 2 --dist worksteal
 # The newest jax needs Python 3.12; this one is for the tests of both worlds.
 NEWEST := $(shell for p in python3.12 $(HOME)/.pyenv/versions/3.12*/bin/python; do \
 	"$$p" -c '' 2>/dev/null && echo "$$p" && break; done)

@@ -149,6 +149,7 @@ def flops(net):
     return cost["flops"]
 
 
+@pytest.mark.slow
 def test_a_cohort_costs_what_its_networks_cost_and_a_shared_trunk_once():
     net = TINY["cifar_resnet"]
     one, three, shared = (flops(x) for x in (net, Cohort((net,) * 3), Cohort((net,) * 3, shared="block1")))

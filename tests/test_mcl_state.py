@@ -39,7 +39,7 @@ def test_memory_moves_half_way_towards_the_batch_after_the_loss():
     memory = jax.device_get(state.extra["memory"])
     method = tiny.method
     views = {**batch, "view": jax.random.uniform(jax.random.key(1), (16, 1, 8, 8, 1))}
-    embeddings, extra = method.embed(state.params, state.extra, views, jax.random.key(2))
+    embeddings, extra = jax.jit(method.embed)(state.params, state.extra, views, jax.random.key(2))
     _, (after, _) = method.loss(embeddings, extra, views, jax.random.key(3), jnp.zeros((), jnp.int32))
     index = np.asarray(batch["index"])
     for name, z in embeddings["z"].items():
@@ -72,7 +72,7 @@ def test_any_subset_of_the_terms_can_be_trained():
     whole = session("mcl", 1)
     state, batch = whole.state(), whole.batch(0)
     views = {**batch, "view": jax.random.uniform(jax.random.key(1), (16, 1, 8, 8, 1))}
-    embeddings, extra = whole.method.embed(state.params, state.extra, views, jax.random.key(2))
+    embeddings, extra = jax.jit(whole.method.embed)(state.params, state.extra, views, jax.random.key(2))
 
     def loss(**weights):
         method = dataclasses.replace(whole.method, **weights)
@@ -92,6 +92,7 @@ def test_any_subset_of_the_terms_can_be_trained():
         np.testing.assert_allclose(value, ce + metrics["loss_distillation"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_peers_of_other_families_train_together():
     tiny = Session("mcl", 1, 0, method={"networks": 2, "peers": ("resnet8",)})
     state, metrics = tiny.run(1)
