@@ -81,7 +81,7 @@ NOT_LEARNING = {
     "selfcon_mu_joint": "as released: the other view of an image is a negative",
 }
 ELSEWHERE = {"mcl_sharded": "equal to mcl, step by step (test_mcl_sharded.py)"}
-QUICK = {"selfcon_s"}
+QUICK = {"selfcon_s", "supcon_joint", "mcl"}
 
 
 def train(method: str, workdir, *overrides: str) -> None:

@@ -50,7 +50,8 @@ class Session:
         self.schedule = self.parts.learning_rate_schedule(10)
         self.optimizer = self.parts.transform(self.method, self.schedule)
         parts = (self.method, self.optimizer, self.schedule, self.parts.recipe)
-        self.step = make_step(*parts, seed=seed, mesh=self.mesh)
+        micro_batches = self.parts.run.micro_batches
+        self.step = make_step(*parts, seed=seed, mesh=self.mesh, micro_batches=micro_batches)
         self.raw_step = make_update(*parts, mesh=self.mesh, micro_batches=1)
 
     def state(self) -> TrainState:
