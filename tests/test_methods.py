@@ -24,14 +24,14 @@ def name(request):
 
 
 def test_one_device_equals_eight(name):
-    one, seen_by_one = session(name, 1).run(5)
-    eight, seen_by_eight = session(name, 8).run(5)
-    for step, (a, b) in enumerate(zip(seen_by_one, seen_by_eight)):
-        np.testing.assert_allclose(a["loss"], b["loss"], rtol=2e-5 if step == 0 else 1e-4)  # rounding grows
+    one, seen_by_one = session(name, 1).run(3)
+    eight, seen_by_eight = session(name, 8).run(3)
+    for a, b in zip(seen_by_one, seen_by_eight):  # few steps: a network this small amplifies rounding
+        np.testing.assert_allclose(a["loss"], b["loss"], rtol=2e-5)
         np.testing.assert_allclose(a["gradient_norm"], b["gradient_norm"], rtol=1e-3)
-    assert int(eight.step) == 5
+    assert int(eight.step) == 3
     moved = jax.tree.map(lambda a, b: np.max(np.abs(a - b)), one.params, session(name, 1).state().params)
-    assert max(jax.tree.leaves(moved)) > 1e-3, "five steps moved nothing"
+    assert max(jax.tree.leaves(moved)) > 1e-3, "three steps moved nothing"
     for a, b in zip(jax.tree.leaves((one.params, one.extra)), jax.tree.leaves((eight.params, eight.extra))):
         np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5)
 
