@@ -20,7 +20,7 @@ from contrastive_jax.data.order import Order
 from contrastive_jax.data.stream import Stream
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate.monitor import Look, make_monitor, verdict
-from contrastive_jax.experiment import Data, Experiment, assemble
+from contrastive_jax.experiment import Data, Experiment, assemble, section_class
 from contrastive_jax.methods import Method
 from contrastive_jax.methods._supervision import reads_labels
 from contrastive_jax.parallel.mesh import batch_sharding, data_devices, make_mesh
@@ -59,7 +59,7 @@ def check_cohort(experiment: Experiment) -> None:
     """Refuses what cannot be spread over groups of devices."""
     if experiment.run.cohort_devices == 1:
         return
-    if experiment.config["method"]["name"] != "mcl_sharded":
+    if not getattr(section_class("method", experiment.config["method"]), "stacked", False):
         raise InputError(
             "cohort_devices above 1 spreads the networks of method mcl_sharded, and of no other."
         )
@@ -76,18 +76,18 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
     schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
     optimizer = experiment.transform(method, schedule)
 
-    state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
     check_micro_batches(fields.micro_batches, fields.batch_size, data_devices(mesh))
-    run.write_parameters(state.params)
     periods = experiment.periods(order.steps_per_epoch)
-    monitor = make_monitor(experiment.monitor, method, experiment.recipe, images, fields.seed, mesh)
-    untrained = monitor(state) if periods.look else {}
     checkpoints = Checkpoints(run.checkpoints, every_steps=periods.save, keep=experiment.checkpoint.keep)
-    if checkpoints.latest() is not None:
-        state = checkpoints.restore(state)
-    if state.step >= total:
+    if (checkpoints.latest() or 0) >= total:
         print(f"{run.path} is finished: all {total} steps are done.")
         return
+    state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
+    run.write_parameters(state.params)
+    monitor = make_monitor(experiment.monitor, method, experiment.recipe, images, fields.seed, mesh)
+    untrained = monitor(state) if periods.look else {}
+    if checkpoints.latest() is not None:
+        state = checkpoints.restore(state)
 
     def compiled(make: Callable[..., Any]) -> Any:
         parts = (method, optimizer, schedule, experiment.recipe)
@@ -110,7 +110,7 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
         checkpoints.close()
         seconds = writer.close()
     health = verdict(report, untrained)
-    if health not in ("", "healthy"):
+    if run.writes and health not in ("", "healthy"):
         print(f"warning: {health}.")
     epochs = total / order.steps_per_epoch
     summary = {"steps": total, "epochs": epochs, "seconds": seconds, "health": health}

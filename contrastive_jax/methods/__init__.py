@@ -16,6 +16,9 @@ class Method(Protocol):
 
     `params` are what the optimizer updates. `extra` is all other state under names (BatchNorm statistics,
     teacher, queue, bank). Every function is pure and traceable.
+
+    Two class attributes are optional: `stacked = True` says that `params` are networks stacked under `peers`, each
+    for the optimizer to treat alone; `understands_mixtures = True`, that `partner` and `share` of a batch are heeded.
     """
 
     views: int
