@@ -23,7 +23,7 @@ test-all: $(VENV)/installed-dev
 
 test-newest smoke-newest:
 	@if [ -z "$(NEWEST)" ]; then echo "no Python 3.12 here: the tests on the newest jax are left out"; \
-	else $(MAKE) test PYTHON="$(NEWEST)" VENV=.venv312 $(if $(filter smoke-newest,$@),PYTEST_ARGS=tests/test_smoke.py); fi
+	else $(MAKE) test PYTHON="$(NEWEST)" VENV=.venv312 $(if $(filter smoke-newest,$@),PYTEST_ARGS=tests/commands/test_smoke.py); fi
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check .

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.config.presets import pretraining
 from contrastive_jax.experiment import assemble
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train.state import create

@@ -23,8 +23,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from contrastive_jax.configuration import pretraining
-from contrastive_jax.data.augment import make_views
+from contrastive_jax.augment.views import make_views
+from contrastive_jax.config.presets import pretraining
 from contrastive_jax.data.order import Order
 from contrastive_jax.data.resident import resident, take
 from contrastive_jax.evaluate.monitor import make_monitor

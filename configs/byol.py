@@ -12,9 +12,9 @@ The comparisons of *Intriguing Properties* with methods that have no negatives u
 `intriguing_nt_xent.py`; SDSSL's BYOL on ViT is `sdssl_byol.py:imagenet,vit_base_16,baseline`.
 """
 
-from contrastive_jax.configuration import pretraining
-from contrastive_jax.data import recipes
-from contrastive_jax.papers import augment_as
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augment_as
+from contrastive_jax.recipes import augmentations as recipes
 
 
 def get_config(argument="imagenet,resnet50"):

@@ -10,7 +10,7 @@ Recipe: optimiser and augmentation as in `selfcon_s.py`. The papers do not state
 settings hold for every experiment, so they are kept. The learning rate is per 128 images, as there.
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):

@@ -13,7 +13,7 @@ lambda 0.1; the loss times 1000. Expected linear accuracy of resnet50:
     ImageNet, head of 3 layers (Table A.3)      66.6 68.9 69.9 70.8
 """
 
-from contrastive_jax.papers import intriguing
+from contrastive_jax.recipes import intriguing
 
 
 def get_config(argument="cifar10,resnet50"):

@@ -13,7 +13,7 @@ point, lambda = tau = 0.2, from which both can be moved. Expected linear accurac
     At lambda = tau, where it is NT-Xent: as in `intriguing_nt_xent.py`.
 """
 
-from contrastive_jax.papers import intriguing
+from contrastive_jax.recipes import intriguing
 
 
 def get_config(argument="cifar10,resnet50"):

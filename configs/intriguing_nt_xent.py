@@ -13,7 +13,7 @@ Their code adds both directions: `loss_scale` 2. Expected linear accuracy of res
     ImageNet, head of 3 layers (Table A.3)      66.8 68.9 70.1 70.9
 """
 
-from contrastive_jax.papers import intriguing
+from contrastive_jax.recipes import intriguing
 
 
 def get_config(argument="cifar10,resnet50"):

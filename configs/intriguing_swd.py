@@ -17,7 +17,7 @@ the loss times 1000 where embeddings are normalised (hypersphere). Expected line
     after 100, 200, 400 and 800 epochs
 """
 
-from contrastive_jax.papers import intriguing, third_word
+from contrastive_jax.recipes import intriguing, third_word
 
 
 def get_config(argument="cifar10,resnet50"):

@@ -13,7 +13,7 @@ All but the last train 100 epochs of batch 512 with SGD 0.9 on crops and flips. 
 papers' codes report the best test epoch, which the summary keeps under the name `best_test_epoch`.
 """
 
-from contrastive_jax.configuration import evaluation
+from contrastive_jax.config.presets import evaluation
 from contrastive_jax.errors import InputError, nearest
 
 PROTOCOLS = {

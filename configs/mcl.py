@@ -22,8 +22,8 @@ the weights `vcl`, `soft_vcl`, `icl`, `soft_icl` to 0 and `distillation` to `dee
 or `ensemble`.
 """
 
-from contrastive_jax.configuration import pretraining
-from contrastive_jax.data import recipes
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augmentations as recipes
 
 
 def get_config(argument="cifar100,cifar_resnet32"):

@@ -13,9 +13,9 @@ Expected top-1 on ImageNet of the best network with its own classifier, Table 4:
     resnet34    73.30       74.13     74.34
 """
 
-from contrastive_jax.configuration import pretraining
-from contrastive_jax.data import recipes
-from contrastive_jax.papers import augment_as
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augment_as
+from contrastive_jax.recipes import augmentations as recipes
 
 
 def get_config(argument="imagenet,resnet18"):

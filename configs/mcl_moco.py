@@ -11,7 +11,7 @@ Recipe: MoCo's: 200 epochs, batch 256, learning rate 0.03 divided by 10 at epoch
     resnet18    47.45 +- 0.11    48.04 +- 0.13    52.30 +- 0.09    52.76 +- 0.06
 """
 
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.config.presets import pretraining
 
 
 def get_config(argument="imagenet,resnet18"):

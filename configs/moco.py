@@ -16,9 +16,9 @@ For CIFAR a queue of 65536 is longer than the set: `--config.method.queue_size=4
 *Intriguing Properties* with a memory use it beside `intriguing_nt_xent.py`.
 """
 
-from contrastive_jax.configuration import pretraining
-from contrastive_jax.data import recipes
-from contrastive_jax.papers import augment_as, third_word
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augment_as, third_word
+from contrastive_jax.recipes import augmentations as recipes
 
 
 def get_config(argument="imagenet,resnet50"):

@@ -15,9 +15,9 @@ projector of two layers, crops from 0.2 of the area. Their factor 2 tau is `loss
 SDSSL's MoCo v3 is another recipe: `sdssl_moco_v3.py:imagenet,vit_base_16,baseline`.
 """
 
-from contrastive_jax.configuration import pretraining
-from contrastive_jax.data import recipes
-from contrastive_jax.papers import augment_as
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augment_as
+from contrastive_jax.recipes import augmentations as recipes
 
 
 def get_config(argument="imagenet,vit_small_16"):

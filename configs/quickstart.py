@@ -12,8 +12,8 @@ Batches of 64 make 2,496 steps in 16 epochs: for so few images the number of ste
 held-out slice of the training images; `benchmarks/RESULTS.md` has the test accuracies.
 """
 
-from contrastive_jax.configuration import pretraining
-from contrastive_jax.data import recipes
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augmentations as recipes
 
 
 def get_config():

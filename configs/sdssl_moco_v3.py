@@ -23,7 +23,7 @@ after every block through one linear layer. The features that are judged are the
 monitor reads the teacher's.
 """
 
-from contrastive_jax.papers import sdssl
+from contrastive_jax.recipes import sdssl
 
 
 def get_config(argument="imagenet,vit_base_16"):

@@ -17,7 +17,7 @@ Other networks and sets (`cifar10,vit_tiny_4`, `cifar10,resnet18`) have no publi
 after every block through one linear layer.
 """
 
-from contrastive_jax.papers import sdssl, third_word
+from contrastive_jax.recipes import sdssl, third_word
 
 
 def get_config(argument="imagenet,vit_base_16"):

@@ -16,7 +16,7 @@ of the backbone's own classifier (`accuracy_final` is that of the augmented batc
 `:dataset,network,logits` compares logits without further heads (App. F) in place of features.
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18,features"):

@@ -17,7 +17,7 @@ the backbone's own classifier (`accuracy_final` is that of the augmented batch),
 `:dataset,network,logits` compares logits without further heads (App. F) in place of features.
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18,features"):

@@ -17,7 +17,7 @@ batch), Table 7 (features) and Table 10 (logits):
 `:dataset,network,logits` compares logits without further heads (App. F) in place of features.
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18,features"):

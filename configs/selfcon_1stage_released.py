@@ -13,7 +13,7 @@ Its SelfCon loss is the mean over anchors times tau / 0.07 with tau 3. Epochs, b
 one-stage experiments; no numbers of this form are published.
 """
 
-from contrastive_jax.papers import selfcon, third_word
+from contrastive_jax.recipes import selfcon, third_word
 
 WEIGHTS = {"selfcon": (1.0, 0.0, 0.8), "kd": (0.5, 0.5, 0.0), "subnet_ce": (1.0, 0.0, 0.0)}
 

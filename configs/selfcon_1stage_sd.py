@@ -11,7 +11,7 @@ Tables 7 and 10:
     resnet50    CIFAR-10 94.97 +- 0.24    CIFAR-100 76.48 +- 0.78    Tiny-ImageNet 61.74 +- 0.44
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):

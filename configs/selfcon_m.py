@@ -11,7 +11,7 @@ Recipe as in `selfcon_s.py` (App. B); alpha 1. Expected linear accuracy of the b
 The released code's `alpha > 0` is this loss, times tau / 0.07; its alpha = 0 is `selfcon_m_joint.py`.
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):

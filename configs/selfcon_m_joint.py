@@ -6,7 +6,7 @@
 Not the paper's Eq. 2 (`selfcon_m.py`), and without a published number of its own. Recipe as in `selfcon_s.py`.
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):

@@ -10,7 +10,7 @@ names of the two networks are exchanged (Table 12 shows it):
     resnet50    CIFAR-10 94.02 +- 0.15    CIFAR-100 70.83 +- 0.30    Tiny-ImageNet 44.18 +- 0.99
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):

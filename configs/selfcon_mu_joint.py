@@ -7,7 +7,7 @@ Not the paper's Eq. 6 (`selfcon_mu.py`), and without a published number: the oth
 here. Recipe as in `selfcon_s.py` with tau 0.5.
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):

@@ -18,7 +18,7 @@ A run of a few epochs wants a warm-up (`--config.schedule.warmup_epochs=0.5`) an
 without a warm-up the loss may rest for long at its value for equal embeddings, loss_scale * log(anchors - 1).
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):

@@ -11,7 +11,7 @@ accuracy of the backbone on Tiny-ImageNet, Table 5, without and with the bank:
     resnet50    63.95 +- 0.46    64.97 +- 0.26
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):

@@ -7,7 +7,7 @@ The paper gives no number: the encoder failed to converge, since two exits that 
 easily. Expect features hardly better than an untrained encoder's. Recipe as in `selfcon_s.py` with tau 0.5.
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):

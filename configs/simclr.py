@@ -10,7 +10,7 @@ SupCon's Table 2, one run:
     resnet50    CIFAR-10 93.6    CIFAR-100 70.7
 """
 
-from contrastive_jax.papers import supcon
+from contrastive_jax.recipes import supcon
 
 
 def get_config(argument="cifar10,resnet50"):

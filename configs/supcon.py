@@ -14,7 +14,7 @@ SelfCon's Table 1 reruns it at batch 256 with their schedule: resnet18 CIFAR-10 
 73.58 +- 0.02 (`--config.batch_size=256 --config.learning_rate.peak=0.125 --config.schedule.warmup_epochs=0.0`).
 """
 
-from contrastive_jax.papers import supcon
+from contrastive_jax.recipes import supcon
 
 
 def get_config(argument="cifar10,resnet50"):

@@ -12,7 +12,7 @@ With embeddings that move fast (a large rate, the first epochs) the oldest entri
 `bank_size` at a few batches then.
 """
 
-from contrastive_jax.papers import supcon
+from contrastive_jax.recipes import supcon
 
 
 def get_config(argument="cifar10,resnet50"):

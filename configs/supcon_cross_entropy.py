@@ -13,7 +13,7 @@ Recipe as in `supcon.py`: the paper keeps batch and augmentation equal and tunes
 state.
 """
 
-from contrastive_jax.papers import supcon
+from contrastive_jax.recipes import supcon
 
 
 def get_config(argument="cifar10,resnet50"):

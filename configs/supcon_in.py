@@ -7,7 +7,7 @@ Recipe as in `supcon.py`; only the place of the sum differs. The paper compares 
 resnet50, Table 1: top-1 67.4 for L_in, 78.7 for L_out. It gives no number for CIFAR.
 """
 
-from contrastive_jax.papers import supcon
+from contrastive_jax.recipes import supcon
 
 
 def get_config(argument="cifar10,resnet50"):

@@ -8,7 +8,7 @@ augmented batch. The paper: roughly the accuracy of two stages (Table 2, resnet5
 The classifier's rate and weight decay are the encoder's; `method.probe_scale` scales its rate.
 """
 
-from contrastive_jax.papers import supcon
+from contrastive_jax.recipes import supcon
 
 
 def get_config(argument="cifar10,resnet50"):

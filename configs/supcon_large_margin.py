@@ -12,7 +12,7 @@ the authors' CIFAR-10 example: lambda = 1000 (1 + 2e-5 t)^-45 at step t, below 1
 as 0.5 are not theirs (0.1). The accuracy of its own classifier is the metric `accuracy_final`.
 """
 
-from contrastive_jax.papers import supcon
+from contrastive_jax.recipes import supcon
 
 
 def get_config(argument="cifar10,resnet50"):

@@ -8,7 +8,7 @@ resnet50 and batch 6144: top-1 57.4, against 78.7 for SupCon. No number for CIFA
 the batch of 1024 gives nearly every image of CIFAR a partner.
 """
 
-from contrastive_jax.papers import supcon
+from contrastive_jax.recipes import supcon
 
 
 def get_config(argument="cifar10,resnet50"):

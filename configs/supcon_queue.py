@@ -11,7 +11,7 @@ A run of a few hundred steps wants a `method.teacher_momentum` of 0.99: the teac
 thousand steps of 0.999.
 """
 
-from contrastive_jax.papers import supcon
+from contrastive_jax.recipes import supcon
 
 
 def get_config(argument="cifar10,resnet50"):

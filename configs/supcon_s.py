@@ -9,7 +9,7 @@ Recipe and source as in `selfcon_s.py`, without a sub-network. Expected linear a
     resnet50    CIFAR-10 95.66 +- 0.06    CIFAR-100 76.79 +- 0.18    Tiny-ImageNet 57.17 +- 2.37
 """
 
-from contrastive_jax.papers import selfcon
+from contrastive_jax.recipes import selfcon
 
 
 def get_config(argument="cifar100,resnet18"):

@@ -7,7 +7,7 @@ To first order a triplet loss with margin 2 tau. The paper derives it as a speci
 is no number to expect; recipe as in `supcon.py`.
 """
 
-from contrastive_jax.papers import supcon
+from contrastive_jax.recipes import supcon
 
 
 def get_config(argument="cifar10,resnet50"):

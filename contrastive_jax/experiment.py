@@ -10,8 +10,8 @@ import numpy as np
 import optax
 from jaxtyping import Int
 
-from contrastive_jax.build import build, find_in_package
-from contrastive_jax.data.augment import Recipe, view_shape
+from contrastive_jax.augment.views import Recipe, view_shape
+from contrastive_jax.config.schema import build, find_in_package
 from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.data.order import steps_per_epoch
 from contrastive_jax.data.samplers import Sampler, sampler

@@ -15,9 +15,9 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from contrastive_jax import commands
-from contrastive_jax.build import build
-from contrastive_jax.data.augment import geometry_only
+from contrastive_jax.augment.views import geometry_only
+from contrastive_jax.config import flags as commands
+from contrastive_jax.config.schema import build
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.sources import open_split
 from contrastive_jax.errors import InputError

@@ -12,7 +12,7 @@ import jax
 from absl import flags
 from jax.sharding import Mesh
 
-from contrastive_jax import commands
+from contrastive_jax.config import flags as commands
 from contrastive_jax.data import resident
 from contrastive_jax.data.batches import check_batch_size
 from contrastive_jax.data.encoded import ImageSet

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from contrastive_jax import methods
-from contrastive_jax.configuration import pretraining
+from contrastive_jax.config.presets import pretraining
 from contrastive_jax.data.batches import global_batch
 from contrastive_jax.data.sources import load
 from contrastive_jax.experiment import Experiment, assemble

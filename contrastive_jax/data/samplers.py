@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int, Int64
 
-from contrastive_jax.build import find_in_module
+from contrastive_jax.config.schema import find_in_module
 from contrastive_jax.errors import InputError
 
 Labels = Int[np.ndarray, " size"]

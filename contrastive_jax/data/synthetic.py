@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from contrastive_jax.build import build
+from contrastive_jax.config.schema import build
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.sources import load
 from contrastive_jax.data.split import parse_split

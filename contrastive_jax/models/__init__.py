@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-from contrastive_jax.build import build, find_in_package
+from contrastive_jax.config.schema import build, find_in_package
 from contrastive_jax.errors import InputError, nearest
 
 

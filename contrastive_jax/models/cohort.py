@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from contrastive_jax.build import schema
+from contrastive_jax.config.schema import schema
 from contrastive_jax.errors import InputError
 from contrastive_jax.models.layers import Linear
 from contrastive_jax.models.outputs import FINAL, Outputs

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import optax
 
-from contrastive_jax.build import find_in_module
+from contrastive_jax.config.schema import find_in_module
 from contrastive_jax.errors import InputError, nearest
 from contrastive_jax.parallel.mesh import PEERS
 

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from contrastive_jax.build import find_in_module
+from contrastive_jax.config.schema import find_in_module
 from contrastive_jax.errors import InputError, nearest
 
 # examples / batch_size is a rounded float: a whole number of steps may come out just below itself.

@@ -16,7 +16,7 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, UInt32
 
-from contrastive_jax.data.augment import Recipe, add_views
+from contrastive_jax.augment.views import Recipe, add_views
 from contrastive_jax.data.resident import Resident, take
 from contrastive_jax.methods import Batch, Method, Tree
 from contrastive_jax.parallel.mesh import replicated, state_sharding

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from golden_metric import MetricCase, NotCovered
 
-from contrastive_jax.data import augment_bits, synthetic
+from contrastive_jax.augment import bits as augment_bits
+from contrastive_jax.data import synthetic
 from contrastive_jax.losses import generalized, sliced
 from contrastive_jax.losses.normalize import l2_normalize
 

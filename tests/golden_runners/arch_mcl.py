@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from contrastive_jax.models import network
 from contrastive_jax.models.cohort import Cohort, CohortHeads
 from contrastive_jax.models.heads import ProjectionHead
-from contrastive_jax.models.torch_names import torch_shapes
+from contrastive_jax.torch_weights.names import torch_shapes
 
 CIFAR = {
     **{f"resnet{depth}": (f"cifar_resnet{depth}", "mcl_cifar_resnet") for depth in (32, 56, 110)},

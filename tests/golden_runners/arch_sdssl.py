@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from contrastive_jax.models import network
 from contrastive_jax.models.heads import ExitHeads, ProjectionHead
-from contrastive_jax.models.torch_names import table, torch_shapes
 from contrastive_jax.models.vit import NAMED
+from contrastive_jax.torch_weights.names import table, torch_shapes
 
 IMAGE = 224
 

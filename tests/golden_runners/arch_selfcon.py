@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from contrastive_jax.errors import InputError
 from contrastive_jax.models import network, published
 from contrastive_jax.models.heads import MultiExit, ProjectionHead
-from contrastive_jax.models.torch_names import torch_shapes
+from contrastive_jax.torch_weights.names import torch_shapes
 
 
 def build(hyper):

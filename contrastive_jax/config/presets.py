@@ -1,0 +1,101 @@
+"""What config files are made of: every section with all its fields, so that each can be overridden.
+
+A config file calls `pretraining(...)`, sets what its experiment needs and returns the `ConfigDict`. The
+sections' fields and defaults are those of the dataclasses that they build; this file only collects them.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from contrastive_jax.config.schema import defaults
+from contrastive_jax.errors import InputError, nearest
+from contrastive_jax.evaluate.protocol import Protocol
+from contrastive_jax.evaluate.settings import Evaluation
+from contrastive_jax.experiment import CHOICES, SECTIONS, Run, section_class
+from contrastive_jax.models import published
+
+IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+DATASETS: dict[str, dict[str, dict[str, Any]]] = {
+    "cifar10": {
+        "data": dict(source="tfds:cifar10"),
+        "augment": dict(mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010)),
+    },
+    "cifar100": {
+        "data": dict(source="tfds:cifar100"),
+        "augment": dict(mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761)),
+    },
+    "imagenet": {
+        "data": dict(source="tfds:imagenet2012", test_split="validation"),
+        "augment": dict(size=224, **IMAGENET),
+        "network": dict(stem="imagenet"),
+    },
+    "tiny_imagenet": {
+        "data": dict(source="folder:tiny-imagenet-200"),
+        "augment": dict(mean=(0.4802, 0.4481, 0.3975), std=(0.2770, 0.2691, 0.2821)),
+    },
+    "folder": {
+        "data": dict(source="folder:"),
+        "augment": dict(**IMAGENET),
+        "network": dict(stem="imagenet"),
+    },
+    "fashion_mnist": {
+        "data": dict(source="fashion_mnist_10k"),
+        "augment": dict(mean=(0.2860,), std=(0.3530,)),
+    },
+    "digits": {"data": dict(source="digits"), "augment": dict(mean=(0.3053,), std=(0.3760,))},
+}
+"""What a config argument can name: source, statistics of the pixels in [0, 1], and fields of the network, if it has
+them."""
+
+
+def pretraining(
+    method: str,
+    argument: str,
+    *,
+    optimizer: str = "sgd",
+    schedule: str = "cosine",
+    sampler: str = "uniform",
+) -> ConfigDict:
+    """All sections of a pretraining run.
+
+    argument: `dataset` or `dataset,network` as in `configs/selfcon_s.py:cifar100,resnet50`.
+    """
+    dataset, network, *more = argument.split(",") + ["resnet18"] * ("," not in argument)
+    if more:
+        raise InputError(f"'{more[0]}' in the config's argument '{argument}' is one word too many.")
+    preset = dataset_preset(dataset)
+    family, fields = published(network)
+    names = {
+        "network": family,
+        "method": method,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "sampler": sampler,
+    }
+    config = ConfigDict(defaults(Run))
+    for section in (*SECTIONS, *CHOICES):
+        chosen = {"name": names[section]} if section in CHOICES else {}
+        config[section] = chosen | defaults(section_class(section, chosen))
+    for section, values in preset.items():
+        config.update({section: {key: value for key, value in values.items() if key in config[section]}})
+    config.update(network=fields)
+    return config
+
+
+def evaluation(*, optimizer: str = "sgd", schedule: str = "step") -> ConfigDict:
+    """All sections of a linear evaluation."""
+    config = ConfigDict(defaults(Evaluation))
+    config.protocol = defaults(Protocol)
+    for section, name in (("optimizer", optimizer), ("schedule", schedule)):
+        config[section] = {"name": name} | defaults(section_class(section, {"name": name}))
+    return config
+
+
+def dataset_preset(name: str) -> dict[str, Any]:
+    if name not in DATASETS:
+        raise InputError(
+            f"no preset for the data set '{name}': {nearest(name, DATASETS)} Any other: name the closest preset"
+            " and set --config.data.source, --config.augment.mean and --config.augment.std."
+        )
+    return DATASETS[name]

@@ -1,0 +1,18 @@
+"""Heads of SelfCon's and SupContrast's networks: `head` for the backbone, `sub_heads` for the sub-networks."""
+
+import re
+
+from contrastive_jax.torch_weights.names._rules import Rule
+
+
+def head_rules(paths: list[str]) -> list[Rule]:
+    """For the heads among `paths`: Linear-ReLU-...-Linear in a `Sequential`, or one Linear."""
+    exits = sorted({m[0] for path in paths if (m := re.match(r"head_(?!final/)[^/]+/", path))})
+    hidden = {int(n) for path in paths for n in re.findall(r"^head_[^/]+/hidden(\d+)/", path)}
+    output = f"/{2 * len(hidden)}/" if hidden else "/"
+    return [
+        *((f"^{exit}", f"sub_heads/{number}/") for number, exit in enumerate(exits)),
+        (r"^head_final/", "head/"),
+        (r"^((?:sub_)?heads?.*)/hidden(\d+)/", lambda m: f"{m[1]}/{2 * int(m[2]) - 2}/"),
+        (r"^((?:sub_)?heads?.*)/output/", lambda m: f"{m[1]}{output}"),
+    ]
