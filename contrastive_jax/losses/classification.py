@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.losses.infonce import Scalar
+from contrastive_jax.similarity import Scalar
 
 
 def cross_entropy(

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from contrastive_jax.losses.infonce import Scalar
+from contrastive_jax.similarity import Scalar
 
 MemoryScores = Float[Array, "sample slot"]
 

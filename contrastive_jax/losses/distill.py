@@ -13,8 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from contrastive_jax.losses.infonce import Scalar
-from contrastive_jax.similarity import Scores, row_kl
+from contrastive_jax.similarity import Scalar, Scores, row_kl
 
 
 def feature_form(

@@ -10,9 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from contrastive_jax.losses.infonce import Scalar, copies_as_rows, l_out, read
-from contrastive_jax.losses.moco import nameless
-from contrastive_jax.similarity import Rows, row_stats
+from contrastive_jax.similarity import Rows, Scalar, l_out, read, row_stats
 
 
 class Terms(NamedTuple):
@@ -34,7 +32,7 @@ def nt_xent(
     `z` is L2-normalised by the caller. With more than two views, the mean over the other views. SimCLR's
     TensorFlow code adds both directions: twice the mean over anchors.
     """
-    rows = copies_as_rows(z, jnp.arange(z.shape[0]))
+    rows = Rows.of_views(z, jnp.arange(z.shape[0]))
     return l_out(rows, rows, tau=tau, impl=impl).reshape(z.shape[:2])
 
 
@@ -60,7 +58,7 @@ def decoupled_nt_xent(z: Float[Array, "sample 2 dim"], *, tau: Scalar, impl: str
     `lse_j z_i.z_j/tau - log d` over all rows, the anchor itself included. For use with `weighted(lambda)`.
     """
     dim = z.shape[-1]
-    rows = nameless(z.reshape(-1, dim))
+    rows = Rows.unlabelled(z.reshape(-1, dim))
     want = ("lse",)
     (lse,) = read(row_stats(rows, rows, tau=tau, want=want, impl=impl), want)
     return Terms(alignment(z), jnp.mean(lse.reshape(-1, 2), axis=1) - jnp.log(dim))
@@ -71,7 +69,7 @@ def decoupled_nt_xent_paper(z: Float[Array, "sample 2 dim"], *, tau: Scalar, imp
 
     With lambda = tau it is tau times NT-Xent.
     """
-    rows = copies_as_rows(z, jnp.arange(z.shape[0]))
+    rows = Rows.of_views(z, jnp.arange(z.shape[0]))
     want = ("lse",)
     (lse,) = read(row_stats(rows, rows, tau=tau, want=want, impl=impl), want)
     wide = z.astype(lse.dtype)

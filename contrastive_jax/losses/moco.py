@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from contrastive_jax.losses.infonce import Scalar, l_out, read
-from contrastive_jax.similarity import Rows, row_stats
+from contrastive_jax.similarity import Rows, Scalar, l_out, read, row_stats
 
 
 def moco(
@@ -38,7 +37,9 @@ def queue_logits(
 ) -> tuple[Float[Array, " sample"], Float[Array, " sample"]]:
     """The logit of the own key, and the log-sum-exp over the queue."""
     want = ("lse",)
-    (against,) = read(row_stats(nameless(q), nameless(queue), tau=tau, want=want, impl=impl), want)
+    (against,) = read(
+        row_stats(Rows.unlabelled(q), Rows.unlabelled(queue), tau=tau, want=want, impl=impl), want
+    )
     dtype = against.dtype
     return jnp.sum(q.astype(dtype) * k.astype(dtype), axis=-1) / tau, against
 
@@ -61,9 +62,3 @@ def moco_v3_symmetric(
     """Both directions added: queries of one view against the keys of the other."""
     there = moco_v3(q[:, 0], k[:, 1], tau=tau, impl=impl)
     return there + moco_v3(q[:, 1], k[:, 0], tau=tau, impl=impl)
-
-
-def nameless(z: Float[Array, "n dim"]) -> Rows:
-    """Rows without identity and group: every pair is valid, none positive."""
-    none = jnp.full(z.shape[0], -1)
-    return Rows(z, none, none)

@@ -12,8 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.losses.distill import posterior_kl
-from contrastive_jax.losses.infonce import Scalar, l_out
-from contrastive_jax.similarity import Rows, Scores, row_kl
+from contrastive_jax.similarity import Rows, Scalar, Scores, l_out, row_kl
 
 Cohort = Sequence[Float[Array, "sample dim"]]
 

@@ -14,10 +14,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from contrastive_jax.losses.infonce import Scalar, l_out
 from contrastive_jax.losses.moco import moco, queue_logits
 from contrastive_jax.losses.mutual import Cohort, pairs, total
-from contrastive_jax.similarity import Rows, Scores, row_kl
+from contrastive_jax.similarity import Rows, Scalar, Scores, l_out, row_kl
 
 Memories = Sequence[Float[Array, "example dim"]]
 Positives = Int[Array, "sample positive"]

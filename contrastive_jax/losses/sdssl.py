@@ -11,8 +11,7 @@ from jaxtyping import Array, Float
 
 from contrastive_jax.losses.byol import byol
 from contrastive_jax.losses.generalized import nt_xent
-from contrastive_jax.losses.infonce import Scalar, l_out
-from contrastive_jax.similarity import Rows
+from contrastive_jax.similarity import Rows, Scalar, l_out
 
 
 def layers_contrastive(

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.losses.generalized import nt_xent
-from contrastive_jax.losses.infonce import Scalar, copies_as_rows, l_out
 from contrastive_jax.losses.reduce import has_positive
 from contrastive_jax.losses.supcon import supcon, supcon_bank
+from contrastive_jax.similarity import Rows, Scalar, l_out
 
 
 def selfcon_s(
@@ -26,7 +26,7 @@ def selfcon_s(
 
     With one exit it is SupCon-S.
     """
-    rows = copies_as_rows(exits, label)
+    rows = Rows.of_views(exits, label)
     return l_out(rows, rows, tau=tau, impl=impl).reshape(exits.shape[:2])
 
 
@@ -80,9 +80,9 @@ def sub_anchors(
     """The second bracket of Eqs. 2 and 6: anchors are the sub-networks' rows, contrasts all exits' rows."""
     samples, views, n_exits, dim = exits.shape
     flat = exits.reshape(samples, views * n_exits, dim)
-    everything = copies_as_rows(flat, group)
+    everything = Rows.of_views(flat, group)
     is_sub = np.arange(views * n_exits).reshape(views, n_exits)[:, :-1].reshape(-1)
-    anchors = copies_as_rows(flat, group, is_sub)
+    anchors = Rows.of_views(flat, group, is_sub)
     return l_out(anchors, everything, tau=tau, impl=impl).reshape(samples, views, n_exits - 1)
 
 

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Shaped
 
-from contrastive_jax.losses.infonce import Scalar, append, copies_as_rows, l_in, l_out, read
-from contrastive_jax.similarity import PairMask, Rows, row_stats
+from contrastive_jax.similarity import PairMask, Rows, Scalar, l_in, l_out, read, row_stats
 
 
 def supcon(
@@ -20,7 +19,7 @@ def supcon(
 
     Every view of every sample is an anchor; its positives are all other rows of its class.
     """
-    rows = copies_as_rows(z, label)
+    rows = Rows.of_views(z, label)
     return l_out(rows, rows, tau=tau, impl=impl).reshape(z.shape[:2])
 
 
@@ -31,7 +30,7 @@ def supcon_in(
 
     Never more than `supcon` (Jensen).
     """
-    rows = copies_as_rows(z, label)
+    rows = Rows.of_views(z, label)
     return l_in(rows, rows, tau=tau, impl=impl).reshape(z.shape[:2])
 
 
@@ -39,7 +38,7 @@ def supcon_one(
     z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample 1"]:
     """L_out with contrast mode 'one': only the first view is an anchor; contrasts are all views."""
-    rows, anchors = copies_as_rows(z, label), copies_as_rows(z, label, slice(1))
+    rows, anchors = Rows.of_views(z, label), Rows.of_views(z, label, slice(1))
     return l_out(anchors, rows, tau=tau, impl=impl)[:, None]
 
 
@@ -47,7 +46,7 @@ def supcon_in_one(
     z: Float[Array, "sample view dim"], label: Int[Array, " sample"], *, tau: Scalar, impl: str = "auto"
 ) -> Float[Array, "sample 1"]:
     """L_in with contrast mode 'one'."""
-    rows, anchors = copies_as_rows(z, label), copies_as_rows(z, label, slice(1))
+    rows, anchors = Rows.of_views(z, label), Rows.of_views(z, label, slice(1))
     return l_in(anchors, rows, tau=tau, impl=impl)[:, None]
 
 
@@ -62,7 +61,7 @@ def supcon_masked(
 
     Entries are 0 and 1, or weights >= 0. A row is never its own positive. Dense only.
     """
-    rows = copies_as_rows(z, jnp.arange(z.shape[0]))
+    rows = Rows.of_views(z, jnp.arange(z.shape[0]))
     mask = PairMask(positive=_of_views(positive, z.shape[1], z.shape[1], z.dtype))
     return l_out(rows, rows, tau=tau, mask=mask, impl=impl).reshape(z.shape[:2])
 
@@ -76,7 +75,7 @@ def supcon_masked_one(
 ) -> Float[Array, "sample 1"]:
     """`supcon_masked` with contrast mode 'one'."""
     instance = jnp.arange(z.shape[0])
-    rows, anchors = copies_as_rows(z, instance), copies_as_rows(z, instance, slice(1))
+    rows, anchors = Rows.of_views(z, instance), Rows.of_views(z, instance, slice(1))
     mask = PairMask(positive=_of_views(positive, 1, z.shape[1], z.dtype))
     return l_out(anchors, rows, tau=tau, mask=mask, impl=impl)[:, None]
 
@@ -115,7 +114,7 @@ def supcon_bank(
     Bank entries are never anchors and carry no gradient; an entry of the anchor's class is a positive, one
     with label -1 always a negative.
     """
-    batch = copies_as_rows(z, label)
+    batch = Rows.of_views(z, label)
     contrasts = append(batch, Rows(lax.stop_gradient(bank), jnp.full(bank.shape[0], -1), bank_label))
     return l_out(batch, contrasts, tau=tau, impl=impl).reshape(z.shape[:2])
 
@@ -129,7 +128,7 @@ def n_pairs(
     the denominator is that of Eq. 27, all rows but the anchor's. A class of one has no positive: 0.
     """
     partner = _next_of_class(label)
-    rows, want = copies_as_rows(z, label), ("lse",)
+    rows, want = Rows.of_views(z, label), ("lse",)
     (lse,) = read(row_stats(rows, rows, tau=tau, want=want, impl=impl), want)
     wide = z.astype(lse.dtype)
     positive = jnp.sum(wide * wide[partner], axis=-1) / tau

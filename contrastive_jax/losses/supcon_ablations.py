@@ -13,8 +13,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.losses.infonce import Scalar, copies_as_rows, l_in, l_out, read, safe
-from contrastive_jax.similarity import PairMask, Rows, Scores, dense, row_stats
+from contrastive_jax.similarity import (
+    PairMask,
+    Rows,
+    Scalar,
+    Scores,
+    dense,
+    l_in,
+    l_out,
+    read,
+    row_stats,
+    safe,
+)
 
 
 def supcon_capped(
@@ -120,7 +130,7 @@ def _exists(lse: Float[Array, " n"]) -> Bool[Array, " n"]:
 def _pairs(z, label, cap: int) -> tuple[Rows, PairMask | None]:
     """All rows, and the explicit pairs that a cap leaves; no mask without a cap."""
     samples, views, _ = z.shape
-    rows = copies_as_rows(z, label)
+    rows = Rows.of_views(z, label)
     if cap == -1:
         return rows, None
     if cap < 0 or cap % views:

@@ -14,7 +14,7 @@ def total(
     terms: Terms, z: Float[Array, "sample 2 dim"], *, lam: float
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Eq. 2, `alignment + lambda * distribution`, mean over the samples, and its terms unweighted."""
-    rows = copies_as_rows(l2_normalize(z), jnp.arange(z.shape[0]))
+    rows = Rows.of_views(l2_normalize(z), jnp.arange(z.shape[0]))
     metrics = {
         "loss_align": jnp.mean(terms.alignment),
         "loss_match": jnp.mean(terms.distribution),

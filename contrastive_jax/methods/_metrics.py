@@ -34,11 +34,11 @@ def by_label(
 
     Positives are the other copies of the class.
     """
-    rows, share = copies_as_rows(z, label), share_with_positives(label, copies=z.shape[1])
+    rows, share = Rows.of_views(z, label), share_with_positives(label, copies=z.shape[1])
     return contrastive(term, mean_loss, rows, rows) | {"positives_share": share}
 
 
 def by_instance(term: str, mean_loss: Float[Array, ""], z: Float[Array, "sample copy dim"]) -> Metrics:
     """As `by_label`, but positives are the other copies of the sample alone: all anchors have some."""
-    rows = copies_as_rows(z, jnp.arange(z.shape[0]))
+    rows = Rows.of_views(z, jnp.arange(z.shape[0]))
     return contrastive(term, mean_loss, rows, rows) | {"positives_share": jnp.ones(())}

@@ -75,7 +75,7 @@ class MoCo:
         metrics = {
             "loss_moco": mean,
             "positives_share": jnp.ones(()),
-            "contrastive_top1": contrastive_top1(keys._replace(z=q), append(keys, nameless(queue.z))),
+            "contrastive_top1": contrastive_top1(keys._replace(z=q), keys.joined(Rows.unlabelled(queue.z))),
             "infonce_bound": infonce_bound(mean, 1 + self.queue_size),
         }
         queue = bank.push(queue, k, jnp.full(k.shape[0], -1))

@@ -46,7 +46,7 @@ class SelfCon1StageSelfCon:
             pair = jnp.stack([l2_normalize(w), l2_normalize(teacher)], axis=1)
             per_image = jnp.mean(selfcon_s(pair, label, tau=self.tau, impl=self.similarity), axis=1)
             distilled[name] = norm_scaled(per_image, teacher)
-            rows = copies_as_rows(pair, label)
+            rows = Rows.of_views(pair, label)
             top1[f"contrastive_top1_{name}"] = contrastive_top1(rows, rows)
         loss, metrics = _one_stage.total(self, embeddings, batch, distilled)
         metrics["positives_share"] = share_with_positives(label, copies=2)

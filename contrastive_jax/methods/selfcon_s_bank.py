@@ -51,8 +51,8 @@ class SelfConSBank:
         mean = mean_keep(
             selfcon_s_bank(exits, label, memory.z, memory.label, tau=self.tau, impl=self.similarity)
         )
-        rows = copies_as_rows(exits, label)
-        metrics = _metrics.contrastive("selfcon_s_bank", mean, rows, append(rows, _memory.remembered(memory)))
+        rows = Rows.of_views(exits, label)
+        metrics = _metrics.contrastive("selfcon_s_bank", mean, rows, rows.joined(_memory.remembered(memory)))
         has = has_positive(label, copies=exits.shape[1]) | jnp.isin(label, memory.label)
         metrics["positives_share"] = jnp.mean(has, dtype=jnp.float32)
         extra = extra | {"bank": bank.push(memory, rows.z, rows.group)}

@@ -53,8 +53,8 @@ class SupConBank:
     def loss(self, embeddings, extra, batch, key, step):
         z, label, memory = embeddings[FINAL], batch["label"], extra["bank"]
         mean = mean_keep(supcon_bank(z, label, memory.z, memory.label, tau=self.tau, impl=self.similarity))
-        rows = copies_as_rows(z, label)
-        metrics = _metrics.contrastive("supcon_bank", mean, rows, append(rows, _memory.remembered(memory)))
+        rows = Rows.of_views(z, label)
+        metrics = _metrics.contrastive("supcon_bank", mean, rows, rows.joined(_memory.remembered(memory)))
         has = has_positive(label, copies=self.views) | jnp.isin(label, memory.label)
         metrics["positives_share"] = jnp.mean(has, dtype=jnp.float32)
         extra = extra | {"bank": bank.push(memory, rows.z, rows.group)}

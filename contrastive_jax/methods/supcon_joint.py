@@ -61,7 +61,7 @@ class SupConJoint:
     def loss(self, embeddings, extra, batch, key, step):
         z, logits, label = embeddings["z"], embeddings["logits"], batch["label"]
         mean = mean_keep(supcon(z, label, tau=self.tau, impl=self.similarity))
-        rows = copies_as_rows(z, label)
+        rows = Rows.of_views(z, label)
         classes = logits.reshape(-1, self.num_classes)
         probe = mean_keep(cross_entropy(classes, rows.group))
         metrics = _metrics.by_label("supcon", mean, z, label)

@@ -35,7 +35,7 @@ class SupConNPairs:
     def loss(self, embeddings, extra, batch, key, step):
         z, label = embeddings[FINAL], batch["label"]
         mean = mean_keep(n_pairs(z, label, tau=self.tau, impl=self.similarity))
-        rows = copies_as_rows(z, label)
+        rows = Rows.of_views(z, label)
         metrics = _metrics.contrastive("n_pairs", mean, rows, rows)
         metrics["positives_share"] = jnp.mean(has_positive(label), dtype=jnp.float32)
         return self.loss_scale * mean, (extra, metrics)

@@ -67,8 +67,8 @@ class SupConQueue:
 
     def loss(self, embeddings, extra, batch, key, step):
         label, queue = batch["label"], extra["queue"]
-        anchors, keys = (copies_as_rows(embeddings[name], label) for name in ("query", "key"))
-        contrasts = append(keys, _memory.remembered(queue))
+        anchors, keys = (Rows.of_views(embeddings[name], label) for name in ("query", "key"))
+        contrasts = keys.joined(_memory.remembered(queue))
         mean = mean_keep(l_out(anchors, contrasts, tau=self.tau, impl=self.similarity))
         metrics = _metrics.contrastive("supcon_queue", mean, anchors, contrasts)
         has = has_positive(label, copies=self.views) | jnp.isin(label, queue.label)

@@ -36,7 +36,7 @@ class SupConTriplet:
     features = _one_encoder.features
 
     def loss(self, embeddings, extra, batch, key, step):
-        rows = copies_as_rows(embeddings[FINAL], batch["label"])
+        rows = Rows.of_views(embeddings[FINAL], batch["label"])
         positive, negative, exists = drawn_triplets(key, rows.group)
         near, far = rows.z[positive], rows.z[negative]
         mean = mean_drop(triplet(rows.z, near, far, tau=self.tau), exists)

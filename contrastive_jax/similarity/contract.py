@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from contrastive_jax.errors import InputError, nearest
@@ -32,6 +33,37 @@ class Rows(NamedTuple):
     that keeps the self pair by name)."""
     group: Int[Array, " n"]
     """A pair with equal groups is positive (the label, or the instance; any integer); -1: no group."""
+
+    @classmethod
+    def of_views(
+        cls,
+        z: Float[Array, "sample view dim"],
+        group: Int[Array, " sample"],
+        chosen: slice | Int[np.ndarray, " kept"] = slice(None),
+    ) -> "Rows":
+        """Every view (or exit) of every sample, sample-major, each with its own identity.
+
+        `chosen` keeps some of the views, with the identities that they have among all: anchors that are only part
+        of the contrasts.
+        """
+        samples, views, dim = z.shape
+        row = jnp.arange(samples * views).reshape(samples, views)[:, chosen]
+        return cls(z[:, chosen].reshape(-1, dim), row.reshape(-1), jnp.repeat(group, row.shape[1]))
+
+    @classmethod
+    def of_keys(cls, z: Float[Array, "n dim"], group: Int[Array, " n"]) -> "Rows":
+        """Rows with a group and no identity: a teacher's keys, or the labelled entries of a queue or bank."""
+        return cls(z, jnp.full_like(group, NO_IDENTITY), group)
+
+    @classmethod
+    def unlabelled(cls, z: Float[Array, "n dim"]) -> "Rows":
+        """Rows with neither identity nor group: every pair is valid, none is positive."""
+        none = jnp.full(z.shape[0], NO_IDENTITY)
+        return cls(z, none, none)
+
+    def joined(self, others: "Rows") -> "Rows":
+        """Both sets as one: a batch's rows followed by those of a bank or queue."""
+        return Rows(*(jnp.concatenate(pair) for pair in zip(self, others)))
 
 
 class RowStats(NamedTuple):

@@ -9,8 +9,8 @@ from jax import lax
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.losses import classification, generalized, supcon, supcon_ablations
-from contrastive_jax.losses.infonce import copies_as_rows, l_in, l_out
 from contrastive_jax.losses.normalize import l2_normalize
+from contrastive_jax.similarity import Rows, l_in, l_out
 
 TAU = 0.2
 LABEL = np.array([0, 0, 1, 1, 1, 2])
@@ -49,7 +49,7 @@ def equation_4(z, label, inside):
 
 @pytest.mark.parametrize("formula, inside", [(l_out, False), (l_in, True)])
 def test_gradient_is_equation_4(z, formula, inside):
-    rows = copies_as_rows(z, jnp.asarray(LABEL))
+    rows = Rows.of_views(z, jnp.asarray(LABEL))
     ours = anchor_gradient(formula, lambda a: a, rows)(rows.z)
     expected = equation_4(np.asarray(rows.z), np.asarray(rows.group), inside)
     np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-11)
@@ -58,7 +58,7 @@ def test_gradient_is_equation_4(z, formula, inside):
 def test_gradient_through_normalisation_is_equation_18(z):
     """`(I - z z^T) / |w|` times Eq. 4: an easy positive or negative adds next to nothing."""
     scale = jnp.linspace(0.5, 3, 12)[:, None]
-    rows = copies_as_rows(z, jnp.asarray(LABEL))
+    rows = Rows.of_views(z, jnp.asarray(LABEL))
     w = rows.z * scale
     ours = anchor_gradient(l_out, l2_normalize, rows)(w)
     inner = equation_4(np.asarray(rows.z), np.asarray(rows.group), inside=False)
