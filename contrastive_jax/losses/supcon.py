@@ -115,7 +115,7 @@ def supcon_bank(
     with label -1 always a negative.
     """
     batch = Rows.of_views(z, label)
-    contrasts = append(batch, Rows(lax.stop_gradient(bank), jnp.full(bank.shape[0], -1), bank_label))
+    contrasts = batch.joined(Rows.of_keys(lax.stop_gradient(bank), bank_label))
     return l_out(batch, contrasts, tau=tau, impl=impl).reshape(z.shape[:2])
 
 
