@@ -7,7 +7,7 @@ PYTEST := $(PY) -m pytest -n 2 --dist worksteal
 NEWEST := $(shell for p in python3.12 $(HOME)/.pyenv/versions/3.12*/bin/python; do \
 	"$$p" -c '' 2>/dev/null && echo "$$p" && break; done)
 
-.PHONY: quickstart test test-all test-newest smoke-newest lint clean
+.PHONY: quickstart test test-all test-newest smoke-newest lint docs clean
 
 quickstart: $(VENV)/installed
 	$(PY) -m contrastive_jax.main --config=configs/quickstart.py --workdir=runs/quickstart
@@ -30,6 +30,16 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/basedpyright --pythonpath $(PY)
 
+# The site is built from the sources alone, so its environment has neither jax nor this package.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+
+.venv-docs/installed: requirements-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --upgrade pip
+	.venv-docs/bin/python -m pip install --quiet -r requirements-docs.txt
+	touch $@
+
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
@@ -43,4 +53,4 @@ $(VENV)/installed-dev: requirements.txt requirements-dev.txt
 	touch $(VENV)/installed $@
 
 clean:
-	rm -rf .venv .venv312
+	rm -rf .venv .venv312 .venv-docs site dist

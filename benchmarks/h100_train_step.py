@@ -25,7 +25,9 @@ from contrastive_jax.methods.cross_entropy import CrossEntropy
 from contrastive_jax.methods.supcon import SupCon
 from contrastive_jax.models import network
 from contrastive_jax.models.heads import ProjectionHead
+from contrastive_jax.train.gradient import Keys, whole
 from contrastive_jax.train.optimizers import SGD
+from contrastive_jax.train.state import TrainState
 
 RECORDED = {("resnet18", 512): (294, 19.68), ("resnet50", 256): (748, 109.62)}
 """Kernels, and MB per image, of the step with cross-entropy: jax 0.10.2."""
@@ -72,9 +74,11 @@ def train_step(name: str, batch: int, loss: str) -> Cost:
     else:
         method = CrossEntropy(encoder=encoder, num_classes=100)
     optimizer = SGD(momentum=0.9, weight_decay=1e-4).transform(lambda step: 0.1)
-    key, start = jax.random.key(0), jnp.zeros((), jnp.int32)
+    key = jax.random.key(0)
     shape = method.views, 32, 32, 3
-    params, extra = jax.eval_shape(lambda: method.init(key, jnp.zeros((2, *shape))))
+    made = jax.eval_shape(lambda: method.init(key, jnp.zeros((2, *shape))))
+    momentum = jax.eval_shape(optimizer.init, made[0])
+    state = TrainState(jax.ShapeDtypeStruct((), jnp.int32), *made, momentum)
     images = batch // method.views
     data = {
         "view": jax.ShapeDtypeStruct((images, *shape), jnp.float32),
@@ -82,17 +86,14 @@ def train_step(name: str, batch: int, loss: str) -> Cost:
         "index": jax.ShapeDtypeStruct((images,), jnp.int32),
     }
 
-    def step(params, extra, momentum, data):
-        def loss_of(params):
-            embeddings, embedded = method.embed(params, extra, data, key)
-            return method.loss(embeddings, embedded, data, key, start)
+    def step(state, data):
+        found, gradient = whole(method, state, data, Keys(key, key))
+        updates, momentum = optimizer.update(gradient, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        new = TrainState(state.step + 1, params, found.collections, found.method, momentum)
+        return new, {"loss": found.loss, **found.metrics}
 
-        (loss, (new, metrics)), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
-        updates, momentum = optimizer.update(gradient, momentum, params)
-        return optax.apply_updates(params, updates), new, momentum, {"loss": loss, **metrics}
-
-    momentum = jax.eval_shape(optimizer.init, params)
-    return compile_for_h100(step, params, extra, momentum, data, donate_argnums=(0, 1, 2))
+    return compile_for_h100(step, state, data, donate_argnums=(0,))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Images per second of the input stream beside tf.data doing the same work, interleaved in one run.
+"""Images per second of the input stream and of tf.data on the same work, interleaved in one run.
 
     python benchmarks/input.py                                    arrays only
-    python benchmarks/input.py --folder=/data/tiny-imagenet-200   and that folder of pictures
+    python benchmarks/input.py --folder=/data/tiny-imagenet-200   also this folder of pictures
 
-The same work: every image once per epoch in a fresh random order; for pictures, read the file, decode it, bring
-it to the size asked for; batch; copy to the devices. tf.data runs with parallel calls and prefetch set to
-AUTOTUNE, arrays in its two usual forms (slices shuffled and batched; one gather per batch). Rounds alternate
-between the systems, the first batches of a round are not timed (they were made while the others ran), and the
-figure is the median of the rounds with the lowest and highest.
+The work: every image once per epoch in a new random order; for pictures, reading the file, decoding it and resizing
+it; batching; copying to the devices. tf.data uses AUTOTUNE for parallel calls and prefetch, and runs arrays in its two
+usual forms (slices shuffled and batched; one gather per batch). Rounds alternate between the systems. The first
+batches of a round are not timed, because they were made while the others ran. A figure is the median of the rounds,
+with the lowest and the highest.
 
-`per core` divides by the processor time that the system spent, workers included: a figure that neighbours on a
-shared machine disturb less than the clock's. Needs TensorFlow; no other part of the project does here.
+`per core` divides by the processor time of the system, workers included. Other load on the machine disturbs it less
+than wall-clock time. Needs TensorFlow.
 """
 
 import importlib.metadata
@@ -38,14 +38,16 @@ from contrastive_jax.data.samplers import Uniform
 from contrastive_jax.data.stream import Stream, place
 from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
 
-_FOLDER = flags.DEFINE_string("folder", "", "Pictures in one of the layouts of the source `folder`.")
-_IMAGE_SIZE = flags.DEFINE_integer("image_size", 0, "Size that pictures are decoded to; 0: their own.")
+_FOLDER = flags.DEFINE_string("folder", "", "Folder of pictures, in a layout that the source `folder` reads.")
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", 0, "Side that pictures are decoded to; 0: their natural size."
+)
 _BATCH = flags.DEFINE_integer("batch", 128, "Images per batch of pictures; arrays use 512.")
 _IMAGES = flags.DEFINE_integer("images", 4096, "Pictures per round; arrays take 50 times as many.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of each system.")
-_WORKERS = flags.DEFINE_integer("workers", -1, "Worker processes of the stream; -1: as many as it chooses.")
+_WORKERS = flags.DEFINE_integer("workers", -1, "Worker processes of the stream; -1: chosen by the stream.")
 
-SKIPPED = 24  # batches at the start of a round: more than any system holds ready
+SKIPPED = 24  # batches at the start of a round, more than any system prefetches
 Batches = Iterator[object]
 
 
@@ -72,7 +74,7 @@ def main(_) -> None:
 
 
 def compare(title: str, systems: dict[str, Callable[[], Batches]], batch: int, times: int) -> None:
-    """Prints images per second of every system, by the clock and per processor second."""
+    """Prints images per second of wall-clock time and of processor time for every system."""
     count = max(1, _IMAGES.value * times // batch)
     opened = {name: open_batches() for name, open_batches in systems.items()}
     clock: dict[str, list[float]] = {name: [] for name in systems}
@@ -131,7 +133,9 @@ def tf_pictures(dataset: EncodedImages, batch: int) -> Callable[[], Batches]:
 
     def decode(name, label):
         image = tf.io.decode_jpeg(tf.io.read_file(name), channels=channels)
-        if tf.reduce_any(tf.shape(image)[:2] != (height, width)):  # shorter side and centre crop, as ours
+        if tf.reduce_any(
+            tf.shape(image)[:2] != (height, width)
+        ):  # resize of the shorter side and centre crop, as in `data.pictures`
             size = tf.cast(tf.shape(image)[:2], tf.float32)
             scale = tf.reduce_max(tf.constant([height, width], tf.float32) / size)
             target = tf.maximum(tf.cast(tf.round(size * scale), tf.int32), (height, width))
@@ -153,7 +157,7 @@ def sharding() -> jax.sharding.NamedSharding:
 
 
 def cpu_seconds() -> float:
-    """Processor time of this process and its living workers."""
+    """Processor time of this process and its running workers."""
     ticks = 0
     for child in multiprocessing.active_children():
         fields = pathlib.Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()

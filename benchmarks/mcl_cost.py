@@ -7,6 +7,7 @@ the CPU program; the contrastive terms are the same on every backend.
 """
 
 import argparse
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from contrastive_jax.config.presets import pretraining
 from contrastive_jax.experiment import assemble
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train.state import create
-from contrastive_jax.train.step import make_update
+from contrastive_jax.train.step import Training, train_step
 
 
 def main() -> None:
@@ -42,14 +43,15 @@ def cost(method: str, network: str, batch: int, **fields) -> dict[str, float]:
     schedule = experiment.learning_rate_schedule(390)
     optimizer = experiment.transform(built, schedule)
     state = create(built, optimizer, 0, (32, 32, 3), mesh)
-    update = make_update(built, optimizer, schedule, experiment.recipe, mesh=mesh, micro_batches=1)
+    training = Training(built, optimizer, schedule, experiment.recipe, mesh)
+    step = functools.partial(train_step, training)
     rows = {
         "image": jax.ShapeDtypeStruct((batch, 32, 32, 3), jnp.uint8),
         "label": jax.ShapeDtypeStruct((batch,), jnp.int32),
         "index": jax.ShapeDtypeStruct((batch,), jnp.int32),
     }
     with jax.set_mesh(mesh):
-        compiled = jax.jit(update, donate_argnums=0).lower(state, rows, np.uint32(0)).compile()
+        compiled = jax.jit(step, donate_argnums=0).lower(state, rows, np.uint32(0)).compile()
     return compiled.cost_analysis() or {}
 
 

@@ -31,12 +31,12 @@ from contrastive_jax.evaluate.monitor import make_monitor
 from contrastive_jax.experiment import Experiment, assemble
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
-from contrastive_jax.train.feed import FromDevice, steps_at_once
+from contrastive_jax.train.feed import dispatches, steps_at_once
 from contrastive_jax.train.gradient import Keys, whole
 from contrastive_jax.train.loop import train
 from contrastive_jax.train.metrics import MetricWriter
 from contrastive_jax.train.state import TrainState, create
-from contrastive_jax.train.step import make_dispatch
+from contrastive_jax.train.step import Training, compile_steps
 
 
 def main() -> None:
@@ -62,8 +62,8 @@ def ratio(options: argparse.Namespace) -> None:
     fresh = functools.partial(create, method, optimizer, 0, experiment.view_shape(images), mesh)
     periods = experiment.periods(order.steps_per_epoch)
     data = resident(images, mesh)
-    dispatch = make_dispatch(method, optimizer, schedule, experiment.recipe, seed=0, mesh=mesh)
-    feed = FromDevice(dispatch, data, order.at, steps_at_once(*periods.all()))
+    step = compile_steps(Training(method, optimizer, schedule, experiment.recipe, mesh), data, seed=0)
+    at_once = steps_at_once(*periods.all())
     look = make_monitor(experiment.monitor, method, experiment.recipe, images, 0, mesh)
     bare = jax.jit(functools.partial(model_only, method, optimizer), donate_argnums=0)
     with jax.set_mesh(mesh):
@@ -78,10 +78,12 @@ def ratio(options: argparse.Namespace) -> None:
 
         def epoch(number: int) -> float:
             started = time.perf_counter()
+            first, total = (n * order.steps_per_epoch for n in (number, number + 1))
             kept["state"], _ = train(
-                feed,
+                step,
+                dispatches(order.at, first=first, total=total, at_once=at_once),
                 kept.pop("state"),
-                total_steps=(number + 1) * order.steps_per_epoch,
+                total_steps=total,
                 periods=periods,
                 monitor=look,
                 checkpoints=checkpoints,
@@ -116,10 +118,11 @@ def ratio(options: argparse.Namespace) -> None:
 def model_only(method, optimizer, state: TrainState, batch) -> TrainState:
     """Networks, loss, gradient and update, and nothing else."""
     keys = Keys(*jax.random.split(jax.random.key(0)))
-    (_, (extra, _)), gradient = whole(method, state.params, state.extra, batch, keys, state.step)
-    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    found, gradient = whole(method, state, batch, keys)
+    updates, own = optimizer.update(gradient, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, method.after_update(params, extra, state.step), opt_state)
+    moved = method.after_update(params, found.method, state.step)
+    return TrainState(state.step + 1, params, found.collections, moved, own)
 
 
 def described(options: argparse.Namespace) -> Experiment:

@@ -1,13 +1,14 @@
-"""MCL: networks that learn together with labels, class-aware batches (Yang et al. 2022, Eq. 8).
+"""MCL: networks that learn together with labels, on class-aware batches (Yang et al. 2022, Eq. 8).
 
     python -m contrastive_jax.main --config=configs/mcl.py:cifar100,cifar_resnet32 --workdir=runs/mcl
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/mcl
 
-Recipe: the authors' CIFAR code: 300 epochs, batches of 64 classes x 2 images, learning rate 0.1 with a cosine per
-epoch, SGD with Nesterov momentum 0.9, weight decay 5e-4 on everything, padding crop and flip, tau 0.1. Two networks
-share nothing; four share the first block: `--config.method.networks=4 --config.method.shared=block1`. Hardware
-there: one RTX 3090. Expected accuracy on CIFAR-100 of the best network with its own classifier, Table 3, mean of
-three runs (at the best test epoch, as their code has it):
+Argument: dataset,network (default cifar100,cifar_resnet32).
+
+Recipe: the authors' CIFAR code. The batch has 64 classes with two images each. Two networks share nothing; four share
+the first block (`--config.method.networks=4 --config.method.shared=block1`). The authors used one RTX 3090. Expected
+accuracy on CIFAR-100 of the best network with its own classifier, Table 3, mean of three runs (at the best test epoch,
+as in their code):
 
                         one alone       MCL(x2)         MCL(x4)
     cifar_resnet32      70.91 +- 0.14   72.96 +- 0.28   74.04 +- 0.07
@@ -15,24 +16,26 @@ three runs (at the best test epoch, as their code has it):
     wrn_16_2            72.55 +- 0.24   74.56 +- 0.11   75.79 +- 0.07
     shufflenet_v2_1x    70.93 +- 0.24   73.26 +- 0.18   75.18 +- 0.25
 
-`--config.method.distillation=ensemble` adds logit distillation (Table 1: WRN-16-2 x4 76.34). CIFAR-10 has too few
-classes for such a batch: `--config.sampler.per_class=16`, for example. `--config.method.name=mcl_sharded
---config.cohort_devices=2` spreads the networks over two groups of devices, with the same numbers. Comparators: set
-the weights `vcl`, `soft_vcl`, `icl`, `soft_icl` to 0 and `distillation` to `deep_mutual` (DML), `collaborative` (CL)
-or `ensemble`.
+`--config.method.distillation=ensemble` adds logit distillation (Table 1: WRN-16-2 x4 76.34). For comparators, set the
+weights `vcl`, `soft_vcl`, `icl` and `soft_icl` to 0 and `distillation` to `deep_mutual` (DML), `collaborative` (CL) or
+`ensemble`. CIFAR-10 has too few classes for such a batch: set `--config.sampler.per_class=16`, for example.
+`--config.method.name=mcl_sharded --config.cohort_devices=2` spreads the networks over two groups of devices and gives
+the same numbers.
 """
 
 from contrastive_jax.config.presets import pretraining
-from contrastive_jax.recipes import augmentations as recipes
+from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar100,cifar_resnet32"):
-    config = pretraining("mcl", argument, sampler="class_aware")
-    config.epochs = 300.0
-    config.batch_size = 128
+    config = pretraining("mcl", argument, optimizer="sgd", schedule="cosine", sampler="class_aware")
+    config.sampler.update(per_class=2)
+    config.method.update(networks=2, shared="", tau=0.1, soft=3.0)
+    config.method.update(cross_entropy=1.0, vcl=0.1, soft_vcl=1.0, icl=0.1, soft_icl=1.0)
     config.head.update(dim=128, depth=2, hidden=128)
-    config.augment.update(recipes.mcl_cifar())
-    config.learning_rate.peak = 0.1
+    config.augment.update(augmentations.mcl_cifar())
+    config.update(epochs=300.0, batch_size=128)
+    config.learning_rate.update(peak=0.1, scaling="none")
     config.optimizer.update(momentum=0.9, nesterov=True, weight_decay=5e-4, decay="all")
     config.schedule.update(per="epoch")
     return config

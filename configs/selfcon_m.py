@@ -1,18 +1,32 @@
-"""SelfCon-M: SupCon on the backbone and alpha times the sub-networks' anchors, two views (Bae et al. 2021, Eq. 2).
+"""SelfCon-M: SupCon on the backbone plus alpha times the sub-networks' anchors (Bae et al. 2021, Eq. 2).
 
     python -m contrastive_jax.main --config=configs/selfcon_m.py:cifar100,resnet18 --workdir=runs/selfcon_m
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/selfcon_m
 
-Recipe as in `selfcon_s.py` (App. B); alpha 1. Expected linear accuracy of the backbone, Table 1:
+Argument: dataset,network (default cifar100,resnet18).
+
+Two views. Recipe: that of `selfcon_s.py` (App. B). Expected linear accuracy of the backbone, Table 1:
 
     resnet18    CIFAR-10 95.06 +- 0.04    CIFAR-100 74.31 +- 0.12    Tiny-ImageNet 58.66 +- 0.54
     resnet50    CIFAR-10 95.72 +- 0.21    CIFAR-100 78.09 +- 0.05    Tiny-ImageNet 63.12 +- 0.11
 
-The released code's `alpha > 0` is this loss, times tau / 0.07; its alpha = 0 is `selfcon_m_joint.py`.
+With `alpha > 0` the released code computes this loss, times tau / 0.07; with alpha = 0 it computes another one, which
+is `selfcon_m_joint.py`.
 """
 
-from contrastive_jax.recipes import selfcon
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar100,resnet18"):
-    return selfcon.between_exits("selfcon_m", argument, tau=0.1, alpha=1.0)
+    config = pretraining("selfcon_m", argument, optimizer="sgd", schedule="cosine")
+    config.network.update(subnetworks=("block2",), subnetwork="small")
+    config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07
+    config.method.update(alpha=1.0)
+    config.head.update(dim=128, depth=2)
+    config.augment.update(augmentations.selfcon())
+    config.update(epochs=1000.0, batch_size=256)
+    config.learning_rate.update(peak=0.0625, scaling="linear", reference_batch=128)
+    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
+    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
+    return config

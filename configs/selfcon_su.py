@@ -1,14 +1,26 @@
-"""SelfCon-SU: one view, no labels, the image's other exits its only positives (Bae et al. 2021, App. G).
+"""SelfCon-SU: one view, no labels, positives only among the exits of one image (Bae et al. 2021, App. G).
 
     python -m contrastive_jax.main --config=configs/selfcon_su.py:cifar100,resnet18 --workdir=runs/selfcon_su
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/selfcon_su
 
-The paper gives no number: the encoder failed to converge, since two exits that see the same image agree too
-easily. Expect features hardly better than an untrained encoder's. Recipe as in `selfcon_s.py` with tau 0.5.
+Argument: dataset,network (default cifar100,resnet18).
+
+The paper gives no number: the encoder failed to converge, because two exits that see the same image agree too easily.
+Expect features hardly better than those of an untrained encoder. Recipe: that of `selfcon_s.py` with tau 0.5.
 """
 
-from contrastive_jax.recipes import selfcon
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar100,resnet18"):
-    return selfcon.between_exits("selfcon_su", argument, tau=0.5)
+    config = pretraining("selfcon_su", argument, optimizer="sgd", schedule="cosine")
+    config.network.update(subnetworks=("block2",), subnetwork="small")
+    config.method.update(tau=0.5, loss_scale=0.5 / 0.07)  # the authors' code scales the loss by tau / 0.07
+    config.head.update(dim=128, depth=2)
+    config.augment.update(augmentations.selfcon())
+    config.update(epochs=1000.0, batch_size=256)
+    config.learning_rate.update(peak=0.0625, scaling="linear", reference_batch=128)
+    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
+    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
+    return config

@@ -1,21 +1,32 @@
-"""SupCon: two views, positives are all images of the class (Khosla et al. 2020, Eq. 2, L_out).
+"""SupCon: two views; the positives are all images of the anchor's class (Khosla et al. 2020, Eq. 2, L_out).
 
     python -m contrastive_jax.main --config=configs/supcon.py:cifar10,resnet50 --workdir=runs/supcon
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:supcontrast --config.pretrained=runs/supcon
 
-Recipe: the authors' PyTorch code for CIFAR, from which the paper's CIFAR numbers come (its parser's defaults are
-other ones): 1000 epochs, batch 1024, learning rate 0.5 with 10 warm-up epochs from 0.01 and a cosine per epoch
-down to a thousandth, SGD 0.9, weight decay 1e-4 on everything, tau 0.1. Its loss is the mean over anchors times
-tau / 0.07, which `loss_scale` keeps. Expected linear accuracy, Table 2, one run:
+Argument: dataset,network (default cifar10,resnet50).
+
+Recipe: the authors' PyTorch code for CIFAR with the commands of its README, which gave the paper's CIFAR numbers (the
+defaults of its argument parser differ). Expected linear accuracy, Table 2, one run:
 
     resnet50    CIFAR-10 96.0    CIFAR-100 76.5
 
-SelfCon's Table 1 reruns it at batch 256 with their schedule: resnet18 CIFAR-10 94.73 +- 0.05, CIFAR-100
-73.58 +- 0.02 (`--config.batch_size=256 --config.learning_rate.peak=0.125 --config.schedule.warmup_epochs=0.0`).
+SelfCon's Table 1 reruns SupCon at batch 256 with SelfCon's schedule (`--config.batch_size=256
+--config.learning_rate.peak=0.125 --config.schedule.warmup_epochs=0.0`): resnet18 CIFAR-10 94.73 +- 0.05, CIFAR-100
+73.58 +- 0.02.
 """
 
-from contrastive_jax.recipes import supcon
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar10,resnet50"):
-    return supcon.contrastive("supcon", argument, tau=0.1)
+    config = pretraining("supcon", argument, optimizer="sgd", schedule="cosine")
+    config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07
+    config.head.update(dim=128, depth=2)
+    config.augment.update(augmentations.supcon_cifar())
+    config.update(epochs=1000.0, batch_size=1024)
+    config.learning_rate.update(peak=0.5, scaling="none")
+    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
+    config.schedule.update(warmup_epochs=10.0, warmup_from=0.01)
+    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
+    return config

@@ -3,13 +3,25 @@
     python -m contrastive_jax.main --config=configs/supcon_n_pairs.py:cifar10,resnet50 --workdir=runs/n_pairs
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:supcontrast --config.pretrained=runs/n_pairs
 
-One view, no temperature, and a single positive: another image of the class. The paper trained it on ImageNet with
-resnet50 and batch 6144: top-1 57.4, against 78.7 for SupCon. No number for CIFAR; recipe as in `supcon.py`, where
-the batch of 1024 gives nearly every image of CIFAR a partner.
+Argument: dataset,network (default cifar10,resnet50).
+
+One view, no temperature, and a single positive: another image of the class. Recipe: that of `supcon.py`, whose batch of
+1024 gives nearly every image of CIFAR a partner. The paper trained resnet50 on ImageNet at batch 6144: top-1 57.4,
+against 78.7 for SupCon. It gives no number for CIFAR.
 """
 
-from contrastive_jax.recipes import supcon
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar10,resnet50"):
-    return supcon.cifar("supcon_n_pairs", argument, tau=1.0, views=1)
+    config = pretraining("supcon_n_pairs", argument, optimizer="sgd", schedule="cosine")
+    config.method.update(tau=1.0, views=1)
+    config.head.update(dim=128, depth=2)
+    config.augment.update(augmentations.supcon_cifar())
+    config.update(epochs=1000.0, batch_size=1024)
+    config.learning_rate.update(peak=0.5, scaling="none")
+    config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")
+    config.schedule.update(warmup_epochs=10.0, warmup_from=0.01)
+    config.schedule.update(per="epoch_end", spans="all_epochs", final_fraction=1e-3)
+    return config

@@ -9,7 +9,7 @@ class InputError(Exception):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """`did you mean 'x'?` where something valid is close to `name`, else the list of what is valid."""
+    """`did you mean 'x'?` if something valid is close to `name`, else the list of what is valid."""
     valid = sorted(valid)
     close = difflib.get_close_matches(name, valid, n=1)
     return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(valid)}."

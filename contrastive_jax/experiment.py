@@ -11,14 +11,16 @@ import optax
 from jaxtyping import Int
 
 from contrastive_jax.augment.views import Recipe, view_shape
-from contrastive_jax.config.schema import build, find_in_package
+from contrastive_jax.config.registry import Registry
+from contrastive_jax.config.schema import build
 from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.data.order import steps_per_epoch
-from contrastive_jax.data.samplers import Sampler, sampler
+from contrastive_jax.data.samplers import Sampler
 from contrastive_jax.data.sources import open_split
 from contrastive_jax.errors import InputError, nearest
 from contrastive_jax.evaluate.monitor import Monitor
 from contrastive_jax.methods import Method
+from contrastive_jax.models import ENCODERS
 from contrastive_jax.models.heads import ProjectionHead
 from contrastive_jax.train import optimizers, schedules
 from contrastive_jax.train.loop import Periods
@@ -26,14 +28,14 @@ from contrastive_jax.train.loop import Periods
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """The fields of a config that stand in no section."""
+    """Top-level fields of a config."""
 
     seed: int = 0
     epochs: float = 1000.0
     batch_size: int = 256
     """Images per step over all devices; every image gives as many views as the method asks for."""
     micro_batches: int = 1
-    """Parts in which every device embeds its images, to save memory; the loss stays that of the whole batch."""
+    """Parts in which every device embeds its images, to save memory; the loss is still that of the whole batch."""
     cohort_devices: int = 1
     """Groups of devices among which the networks of a sharded cohort are spread (method `mcl_sharded`)."""
     precision: str = "auto"
@@ -103,18 +105,18 @@ SECTIONS = {
 }
 """Sections whose class is fixed."""
 CHOICES = {
-    "network": lambda name: find_in_package("contrastive_jax.models", name, "network"),
-    "method": lambda name: find_in_package("contrastive_jax.methods", name, "method"),
-    "optimizer": optimizers.optimizer,
-    "schedule": schedules.schedule,
-    "sampler": sampler,
+    "network": ENCODERS,
+    "method": Registry("contrastive_jax.methods", "method", base=Method),
+    "optimizer": Registry("contrastive_jax.train.optimizers", "optimizer"),
+    "schedule": Registry("contrastive_jax.train.schedules", "schedule"),
+    "sampler": Registry("contrastive_jax.data.samplers", "sampler"),
 }
 """Sections whose class is named by their field `name`."""
 
 
 def section_class(section: str, fields: Mapping[str, Any]) -> type:
     """The class whose fields the section holds."""
-    return CHOICES[section](fields["name"]) if section in CHOICES else SECTIONS[section]
+    return CHOICES[section].find(fields["name"]) if section in CHOICES else SECTIONS[section]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,8 +142,8 @@ class Experiment:
     def method(self, *, num_classes: int, labels: Int[np.ndarray, " examples"]) -> Method:
         """The method with its networks, for a training set of so many classes and these labels.
 
-        Of `encoder`, `head`, `num_classes`, `labels`, `examples` (their number), `batch_size` and `total_steps`
-        it gets those that it has as fields.
+        `encoder`, `head`, `num_classes`, `labels`, `examples` (their number), `batch_size` and `total_steps` are passed
+        to the method if it declares the field.
         """
         dtype = compute_dtype(self.run.precision)
         return self._part(
@@ -162,10 +164,10 @@ class Experiment:
     def transform(self, method: Method, schedule: optax.Schedule) -> optax.GradientTransformation:
         """The optimizer of the method's parameters."""
         transform = self.optimizer.transform(schedule)
-        return optimizers.per_network(transform) if getattr(method, "stacked", False) else transform
+        return optimizers.per_network(transform) if method.stacked else transform
 
     def periods(self, steps_per_epoch: int) -> Periods:
-        """In steps, what the config has in epochs."""
+        """The config's periods, which are in epochs, in steps."""
         looks = self.monitor.every_epochs * steps_per_epoch
         return Periods(
             log=self.log.every_steps,
@@ -210,7 +212,7 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         max(2, run.batch_size)
     )  # any data, to refuse a wrong network, head or method before it is read
     method = experiment.method(num_classes=len(some), labels=some)
-    if experiment.recipe.mixes and not getattr(method, "understands_mixtures", False):
+    if experiment.recipe.mixes and not method.accepts_mixed_labels:
         raise InputError(
             "config.augment mixes images (mixup, cutmix), and this method cannot learn from mixed labels: set both"
             " to 0, or choose the method cross_entropy."

@@ -1,14 +1,15 @@
-"""Linear evaluation, the command:
+"""Evaluates the frozen encoder of a pretraining run.
 
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/a
 
-Judges the frozen encoder of a pretraining run: a linear classifier per exit and their ensemble, k-NN, and beside
-them the untrained encoder and logistic regression on raw pixels. What it found goes to `linear_eval/` in the run.
+Trains a linear classifier per exit and their ensemble, and takes k-NN votes. The controls are the untrained encoder and
+logistic regression on raw pixels. The results go to `linear_eval/` in the run directory.
 """
 
 import dataclasses
 import functools
 import pathlib
+import sys
 import time
 from typing import Any
 
@@ -16,8 +17,9 @@ import jax
 from tqdm import tqdm
 
 from contrastive_jax.augment.views import geometry_only
-from contrastive_jax.config import flags as commands
+from contrastive_jax.config.flags import Command
 from contrastive_jax.config.schema import build
+from contrastive_jax.config.sections import EVALUATION
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.sources import open_split
 from contrastive_jax.errors import InputError
@@ -36,8 +38,8 @@ from contrastive_jax.train.run_directory import RunDirectory
 from contrastive_jax.train.state import TrainState, create
 
 
-def judge() -> None:
-    config = commands.plain_config()
+def judge(config: dict[str, Any]) -> None:
+    """Writes what the evaluation of `config` finds into the run that it names, and prints the accuracies."""
     settings, protocol = parts(config)
     if jax.process_count() > 1:
         raise InputError(
@@ -80,9 +82,9 @@ def judge_run(
     extract = make_extract(method, geometry_only(experiment.recipe), mesh, batch_size=settings.batch_size)
     linear = functools.partial(judge_linearly, extract=extract, train=train, test=test, protocol=protocol)
 
-    before = fingerprint((trained.params, trained.extra))
+    before = fingerprint((trained.params, trained.collections))
     result, clean, tested = linear(trained, name="trained encoder")
-    if fingerprint((trained.params, trained.extra)) != before:
+    if fingerprint((trained.params, trained.collections)) != before:
         raise RuntimeError("the linear evaluation changed the encoder that it judges")
     top1 = in_order("linear", result.top1)
     if settings.knn:
@@ -120,11 +122,11 @@ def judge_linearly(
     state: TrainState, *, name: str, extract: Extract, train: Dataset, test: Dataset, protocol: Protocol
 ) -> tuple[LinearResult, Features, Features]:
     """The protocol on one encoder; also its features of the training and test images as they are."""
-    clean, tested = (extract(state.params, state.extra, data.images) for data in (train, test))
+    clean, tested = (extract(state.params, state.collections, data.images) for data in (train, test))
 
     def augmented(epoch: int) -> Features:
         key = jax.random.fold_in(jax.random.key(protocol.seed), epoch)
-        return extract(state.params, state.extra, train.images, key)
+        return extract(state.params, state.collections, train.images, key)
 
     with tqdm(desc=f"linear evaluation, {name}", unit="epoch", disable=None) as bar:
 
@@ -157,5 +159,7 @@ def report(result: LinearResult) -> dict[str, Any]:
     return found
 
 
+COMMAND = Command("linear_eval", __doc__, judge, config=EVALUATION)
+
 if __name__ == "__main__":
-    commands.run(judge)
+    sys.exit(COMMAND.main(sys.argv[1:]))

@@ -5,14 +5,14 @@ Starting the same command again resumes. Any field is overridable: `--config.bat
 
 import functools
 import pathlib
-from collections.abc import Callable
+import sys
+from collections.abc import Generator
 from typing import Any
 
 import jax
-from absl import flags
-from jax.sharding import Mesh
 
-from contrastive_jax.config import flags as commands
+from contrastive_jax.config.flags import Command, Flag
+from contrastive_jax.config.sections import PRETRAINING
 from contrastive_jax.data import resident
 from contrastive_jax.data.batches import check_batch_size
 from contrastive_jax.data.encoded import ImageSet
@@ -20,46 +20,41 @@ from contrastive_jax.data.order import Order
 from contrastive_jax.data.stream import Stream
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate.monitor import Look, make_monitor, verdict
-from contrastive_jax.experiment import Data, Experiment, assemble, section_class
+from contrastive_jax.experiment import Experiment, assemble
 from contrastive_jax.methods import Method
-from contrastive_jax.methods._supervision import reads_labels
 from contrastive_jax.parallel.mesh import batch_sharding, data_devices, make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
-from contrastive_jax.train.feed import Feed, FromDevice, FromHost, steps_at_once
+from contrastive_jax.train.feed import dispatches, steps_at_once
 from contrastive_jax.train.gradient import check_micro_batches
-from contrastive_jax.train.loop import Periods, train
+from contrastive_jax.train.loop import train
 from contrastive_jax.train.metrics import MetricWriter
 from contrastive_jax.train.run_directory import RunDirectory
 from contrastive_jax.train.state import TrainState, create
-from contrastive_jax.train.step import make_dispatch, make_step
-
-WORKDIR = flags.DEFINE_string("workdir", "", "Run directory; new, or of the same config to resume.")
+from contrastive_jax.train.step import Step, Training, compile_step, compile_steps
 
 
-def pretrain() -> None:
-    if not WORKDIR.value:
-        raise InputError("give a run directory: --workdir=runs/a, for example.")
-    experiment = assemble(commands.plain_config())
-    check_cohort(experiment)
-    run = RunDirectory(pathlib.Path(WORKDIR.value))
+def pretrain(config: dict[str, Any], *, workdir: str) -> None:
+    """Trains the method of `config` in the run directory `workdir`, from its newest checkpoint if there is one."""
+    experiment = assemble(config)
+    run = RunDirectory(pathlib.Path(workdir))
     run.check(experiment.config)
     images = experiment.open(experiment.data.train_split)
     check_batch_size(experiment.run.batch_size, len(images), jax.device_count())
     method = experiment.method(num_classes=images.num_classes, labels=images.labels)
-    shape = experiment.view_shape(images)
-    if not images.labelled and reads_labels(method, shape, experiment.run.batch_size):
+    if method.needs_labels and not images.labelled:
         raise InputError(
             f"'{images.name}' has no labels, and this method learns from labels: choose another method."
         )
+    check_cohort(experiment, method)
     run.open(experiment.config)
     fit(experiment, method, images, run)
 
 
-def check_cohort(experiment: Experiment) -> None:
+def check_cohort(experiment: Experiment, method: Method) -> None:
     """Refuses what cannot be spread over groups of devices."""
     if experiment.run.cohort_devices == 1:
         return
-    if not getattr(section_class("method", experiment.config["method"]), "stacked", False):
+    if not method.stacked:
         raise InputError(
             "cohort_devices above 1 spreads the networks of method mcl_sharded, and of no other."
         )
@@ -73,15 +68,16 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
     fields = experiment.run
     order = Order(experiment.sampler, images.labels, fields.seed, fields.batch_size)
     total = experiment.total_steps(len(images))
-    schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
-    optimizer = experiment.transform(method, schedule)
-
     check_micro_batches(fields.micro_batches, fields.batch_size, data_devices(mesh))
     periods = experiment.periods(order.steps_per_epoch)
     checkpoints = Checkpoints(run.checkpoints, every_steps=periods.save, keep=experiment.checkpoint.keep)
     if (checkpoints.latest() or 0) >= total:
         print(f"{run.path} is finished: all {total} steps are done.")
         return
+
+    schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
+    optimizer = experiment.transform(method, schedule)
+    training = Training(method, optimizer, schedule, experiment.recipe, mesh, fields.micro_batches)
     state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
     run.write_parameters(state.params)
     monitor = make_monitor(experiment.monitor, method, experiment.recipe, images, fields.seed, mesh)
@@ -89,15 +85,12 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
     if checkpoints.latest() is not None:
         state = checkpoints.restore(state)
 
-    def compiled(make: Callable[..., Any]) -> Any:
-        parts = (method, optimizer, schedule, experiment.recipe)
-        return make(*parts, seed=fields.seed, mesh=mesh, micro_batches=fields.micro_batches)
-
-    feed = open_feed(experiment.data, images, order, compiled, run, periods, mesh)
+    step, batches = open_feed(experiment, training, images, order, run, first=int(state.step), total=total)
     writer = MetricWriter(run.path, first=int(state.step), total=total, batch_size=fields.batch_size)
     try:
         _, report = train(
-            feed,
+            step,
+            batches,
             state,
             total_steps=total,
             periods=periods,
@@ -106,7 +99,7 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
             writer=writer,
         )
     finally:
-        feed.close()
+        batches.close()
         checkpoints.close()
         seconds = writer.close()
     health = verdict(report, untrained)
@@ -118,27 +111,33 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
 
 
 def open_feed(
-    data: Data,
+    experiment: Experiment,
+    training: Training,
     images: ImageSet,
     order: Order,
-    compiled: Callable[..., Any],
     run: RunDirectory,
-    periods: Periods,
-    mesh: Mesh,
-) -> Feed:
-    """The pipeline that the config names, or that the size of the images suggests."""
+    *,
+    first: int,
+    total: int,
+) -> tuple[Step, Generator[Any]]:
+    """The compiled step and its batches from step `first` on, in the pipeline that the config names or the size of the
+    images suggests.
+    """
+    data, seed, mesh = experiment.data, experiment.run.seed, training.mesh
     if data.pipeline == "resident" or (data.pipeline == "auto" and resident.fits(images.nbytes, mesh)):
         stored = resident.resident(images.in_memory(), mesh)
+        periods = experiment.periods(order.steps_per_epoch)
         at_once = run.resolved("steps_at_once", steps_at_once(*periods.all()))
-        return FromDevice(compiled(make_dispatch), stored, order.at, at_once)
+        batches = dispatches(order.at, first=first, total=total, at_once=at_once)
+        return compile_steps(training, stored, seed=seed), batches
     stream = Stream(images, order.at, order.batch_size, batch_sharding(mesh), data.workers)
-    return FromHost(compiled(make_step), stream.batches)
+    return compile_step(training, seed=seed), stream.batches(first)
 
 
 def look(
     monitor: Look, untrained: dict[str, float], run: RunDirectory, state: TrainState
 ) -> dict[str, float]:
-    """The monitor's figures; a collapse is said in words at once, what may still get better only at the end."""
+    """The monitor's figures. Reports a collapse immediately, what may still improve only at the end."""
     figures = monitor(state)
     words = verdict(figures, untrained)
     if run.writes and "collapsed" in words:
@@ -146,5 +145,20 @@ def look(
     return figures
 
 
+COMMAND = Command(
+    "pretrain",
+    __doc__,
+    pretrain,
+    flags=(
+        Flag(
+            "workdir",
+            "",
+            "Run directory such as runs/a: new, or of the same config to resume.",
+            required=True,
+        ),
+    ),
+    config=PRETRAINING,
+)
+
 if __name__ == "__main__":
-    commands.run(pretrain)
+    sys.exit(COMMAND.main(sys.argv[1:]))

@@ -3,7 +3,8 @@
 #
 #   TPU=my-pod ZONE=us-central2-b launch/tpu_pod.sh --config=configs/selfcon_s.py:cifar100,resnet18 --workdir=/shared/runs/a
 #
-# The run directory must lie on a file system that all hosts share. The checkout must be at the same path on all hosts (CHECKOUT, default ~/contrastive_jax) with its .venv made.
+# The run directory must be on a file system that all hosts share. The checkout must be at the same path on all hosts
+# (CHECKOUT, default ~/contrastive_jax) and contain its .venv.
 set -euo pipefail
 arguments=$(printf '%q ' "$@")
 gcloud compute tpus tpu-vm ssh "${TPU:?name of the TPU}" --zone="${ZONE:?its zone}" --worker=all \

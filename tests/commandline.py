@@ -24,28 +24,33 @@ TINY = (
 )
 
 
-def start(module: str, *args: str, devices: int = 1, optimized: bool = False) -> subprocess.Popen:
+MODULES = ("main", "linear_eval")
+"""The commands that are also modules to run; the others are `python -m contrastive_jax COMMAND`."""
+
+
+def start(command: str, *args: str, devices: int = 1, optimized: bool = False) -> subprocess.Popen:
     """`optimized`: compiled as for a user, for runs whose steps cost more than their compilation."""
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "PYTHONPATH": str(ROOT)}
     if optimized:
         environment.pop("XLA_FLAGS", None)
-    command = [sys.executable, "-m", f"contrastive_jax.{module}", *args]
+    program = [f"contrastive_jax.{command}"] if command in MODULES else ["contrastive_jax", command]
+    words = [sys.executable, "-m", *program, *args]
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        words, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
 
 
-def run(module: str, *args: str, status: int = 0, **options) -> str:
+def run(command: str, *args: str, status: int = 0, **options) -> str:
     """Output of a command that must end with `status`."""
-    process = start(module, *args, **options)
+    process = start(command, *args, **options)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == status, output
     return output
 
 
-def error(module: str, *args: str, **options) -> str:
+def error(command: str, *args: str, **options) -> str:
     """The one sentence with which a command refuses its input; there must be no traceback."""
-    output = run(module, *args, status=2, **options)
+    output = run(command, *args, status=2, **options)
     assert "Traceback" not in output, output
     lines = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, output

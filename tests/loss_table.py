@@ -10,7 +10,8 @@ import numpy as np
 import oracles as o
 import oracles_papers as p
 
-from contrastive_jax.losses import classification, generalized, selfcon, sliced, supcon, supcon_ablations
+from contrastive_jax import losses
+from contrastive_jax.losses import variants
 
 SAMPLES, DIM = 8, 4  # eight samples: one on each fake device
 
@@ -81,18 +82,18 @@ def ablation(ours, denominator, inside, cap):
 
 
 SUPCON = [
-    labelled("supcon", supcon.supcon, o.by_class),
-    labelled("supcon_in", supcon.supcon_in, lambda z, y, t: o.by_class(z, y, t, o.softmax_loss_in)),
-    labelled("supcon_one", supcon.supcon_one, lambda z, y, t: o.by_class(z, y, t, anchors=[0])),
+    labelled("supcon", losses.supcon, o.by_class),
+    labelled("supcon_in", losses.supcon_in, lambda z, y, t: o.by_class(z, y, t, o.softmax_loss_in)),
+    labelled("supcon_one", variants.supcon_one, lambda z, y, t: o.by_class(z, y, t, anchors=[0])),
     labelled(
         "supcon_in_one",
-        supcon.supcon_in_one,
+        variants.supcon_in_one,
         lambda z, y, t: o.by_class(z, y, t, o.softmax_loss_in, anchors=[0]),
     ),
     Spec(
         "supcon_masked",
         VIEWS,
-        lambda a, tau, impl: supcon.supcon_masked(a["z"], a["positive"], tau=tau),
+        lambda a, tau, impl: variants.supcon_masked(a["z"], a["positive"], tau=tau),
         lambda x, fixed, tau: o.masked(x["z"], x["positive"], tau, 2),
         Z,
         {"positive": MASK},
@@ -101,7 +102,7 @@ SUPCON = [
     Spec(
         "supcon_masked_one",
         VIEWS,
-        lambda a, tau, impl: supcon.supcon_masked_one(a["z"], a["positive"], tau=tau),
+        lambda a, tau, impl: variants.supcon_masked_one(a["z"], a["positive"], tau=tau),
         lambda x, fixed, tau: o.masked(x["z"], x["positive"], tau, 1),
         Z,
         {"positive": MASK},
@@ -110,7 +111,7 @@ SUPCON = [
     Spec(
         "supcon_multilabel",
         VIEWS,
-        lambda a, tau, impl: supcon.supcon_multilabel(a["z"], a["labels"], tau=tau),
+        lambda a, tau, impl: variants.supcon_multilabel(a["z"], a["labels"], tau=tau),
         lambda x, fixed, tau: o.masked(x["z"], o.overlap(x["labels"]), tau, 2),
         Z,
         {"labels": np.array(BITS)},
@@ -118,16 +119,26 @@ SUPCON = [
     Spec(
         "supcon_bank",
         VIEWS | BANK[0],
-        lambda a, tau, impl: supcon.supcon_bank(**a, tau=tau, impl=impl),
+        lambda a, tau, impl: losses.supcon_bank(**a, tau=tau, impl=impl),
         lambda x, fixed, tau: o.with_bank(x["z"], x["label"], fixed["bank"], x["bank_label"], tau),
         (("z", "bank"),),
         Y | BANK[1],
     ),
-    labelled("n_pairs", supcon.n_pairs, o.n_pairs, ordered=True),
+    Spec(
+        "supcon_queue",
+        {"query": (2, DIM), "key": (2, DIM), "queue": (None, 6, DIM)},
+        lambda a, tau, impl: losses.supcon_queue(**a, tau=tau, impl=impl),
+        lambda x, fixed, tau: o.with_queue(
+            x["query"], fixed["key"], x["label"], fixed["queue"], x["queue_label"], tau
+        ),
+        (("query", "key", "queue"),),
+        Y | {"queue_label": BANK[1]["bank_label"]},
+    ),
+    labelled("n_pairs", losses.n_pairs, o.n_pairs, ordered=True),
     Spec(
         "triplet",
         {"a": (DIM,), "p": (DIM,), "n": (DIM,)},
-        lambda a, tau, impl: supcon.triplet(a["a"], a["p"], a["n"], tau=tau),
+        lambda a, tau, impl: losses.triplet(a["a"], a["p"], a["n"], tau=tau),
         lambda x, fixed, tau: o.triplet(x["a"], x["p"], x["n"], tau),
         (("a", "p", "n"),),
     ),
@@ -135,49 +146,49 @@ SUPCON = [
         ablation(ours, denominator, inside, cap)
         for cap in (-1, 2)
         for ours, denominator, inside in (
-            (supcon_ablations.supcon_capped, "all", False),
-            (supcon_ablations.supcon_in_capped, "all", True),
-            (supcon_ablations.supcon_one_positive, "one", False),
-            (supcon_ablations.supcon_in_one_positive, "one", True),
-            (supcon_ablations.supcon_only_negatives, "negatives", False),
-            (supcon_ablations.supcon_in_only_negatives, "negatives", True),
+            (variants.supcon_capped, "all", False),
+            (variants.supcon_in_capped, "all", True),
+            (variants.supcon_one_positive, "one", False),
+            (variants.supcon_in_one_positive, "one", True),
+            (variants.supcon_only_negatives, "negatives", False),
+            (variants.supcon_in_only_negatives, "negatives", True),
         )
     ],
 ]
 
 SELFCON = [
-    labelled("selfcon_s", selfcon.selfcon_s, o.by_class, EXITS),
-    unlabelled("selfcon_su", selfcon.selfcon_su, lambda z, t: o.by_class(z, INSTANCE, t), EXITS),
+    labelled("selfcon_s", losses.selfcon_s, o.by_class, EXITS),
+    unlabelled("selfcon_su", losses.selfcon_su, lambda z, t: o.by_class(z, INSTANCE, t), EXITS),
     labelled(
         "selfcon_m",
-        lambda z, y, tau, impl: selfcon.selfcon_m(z, y, tau=tau, alpha=0.7, impl=impl),
+        lambda z, y, tau, impl: losses.selfcon_m(z, y, tau=tau, impl=impl).weighted(0.7),
         lambda z, y, t: p.selfcon_m(z, y, t, 0.7),
         GRID,
     ),
     unlabelled(
         "selfcon_mu",
-        lambda z, tau, impl: selfcon.selfcon_mu(z, tau=tau, alpha=0.7, impl=impl),
+        lambda z, tau, impl: losses.selfcon_mu(z, tau=tau, impl=impl).weighted(0.7),
         lambda z, t: p.selfcon_m(z, INSTANCE, t, 0.7),
         GRID,
     ),
-    labelled("selfcon_m_joint", selfcon.selfcon_m_joint, p.joint_m, GRID),
-    unlabelled("selfcon_mu_joint", selfcon.selfcon_mu_joint, p.joint_mu, GRID),
+    labelled("selfcon_m_joint", losses.selfcon_m_joint, p.joint_m, GRID),
+    unlabelled("selfcon_mu_joint", losses.selfcon_mu_joint, p.joint_mu, GRID),
     labelled(
         "selfcon_s_star",
-        lambda z, y, tau, impl: selfcon.selfcon_s_star(z, y, tau=tau, alpha=0.7, impl=impl),
+        lambda z, y, tau, impl: variants.selfcon_s_star(z, y, tau=tau, alpha=0.7, impl=impl),
         lambda z, y, t: p.selfcon_s_star(z, y, t, 0.7),
         EXITS,
     ),
     unlabelled(
         "selfcon_su_star",
-        lambda z, tau, impl: selfcon.selfcon_su_star(z, tau=tau, alpha=0.7, impl=impl),
+        lambda z, tau, impl: variants.selfcon_su_star(z, tau=tau, alpha=0.7, impl=impl),
         lambda z, t: 0.7 * p.sub_anchors(z[:, None], INSTANCE, t).mean(axis=(1, 2)),
         EXITS,
     ),
     Spec(
         "selfcon_s_bank",
         EXITS | BANK[0],
-        lambda a, tau, impl: selfcon.selfcon_s_bank(
+        lambda a, tau, impl: losses.selfcon_s_bank(
             a["z"], a["label"], a["bank"], a["bank_label"], tau=tau, impl=impl
         ),
         lambda x, fixed, tau: o.with_bank(x["z"], x["label"], fixed["bank"], x["bank_label"], tau),
@@ -187,22 +198,22 @@ SELFCON = [
 ]
 
 GENERALIZED = [
-    unlabelled("nt_xent", generalized.nt_xent, lambda z, t: o.by_class(z, INSTANCE, t)),
-    unlabelled("cross_view", generalized.cross_view, o.cross_view),
+    unlabelled("nt_xent", losses.nt_xent, lambda z, t: o.by_class(z, INSTANCE, t)),
+    unlabelled("cross_view", variants.cross_view, o.cross_view),
     unlabelled(
         "decoupled_nt_xent",
-        lambda z, tau, impl: generalized.decoupled_nt_xent(z, tau=tau, impl=impl).weighted(0.5),
+        lambda z, tau, impl: losses.decoupled_nt_xent(z, tau=tau, impl=impl).weighted(0.5),
         lambda z, t: o.decoupled(z, t, 0.5),
     ),
     unlabelled(
         "decoupled_nt_xent_paper",
-        lambda z, tau, impl: generalized.decoupled_nt_xent_paper(z, tau=tau, impl=impl).weighted(0.5),
+        lambda z, tau, impl: losses.decoupled_nt_xent_paper(z, tau=tau, impl=impl).weighted(0.5),
         lambda z, t: o.decoupled_paper(z, t, 0.5),
     ),
     Spec(
         "generalized_swd",
         VIEWS | {"prior": (None, 2 * SAMPLES, DIM), "w": (None, DIM, DIM)},
-        lambda a, tau, impl: sliced.generalized_swd(a["z"], a["prior"], a["w"]).weighted(5.0),
+        lambda a, tau, impl: losses.generalized_swd(a["z"], a["prior"], a["w"]).weighted(5.0),
         lambda x, fixed, tau: o.swd(x["z"], fixed["prior"], x["w"], 5.0),
     ),
 ]
@@ -211,7 +222,7 @@ CLASSIFICATION = [
     Spec(
         "cross_entropy",
         {"logits": (5,)},
-        lambda a, tau, impl: classification.cross_entropy(a["logits"], a["label"], label_smoothing=0.1),
+        lambda a, tau, impl: losses.cross_entropy(a["logits"], a["label"], label_smoothing=0.1),
         lambda x, fixed, tau: o.cross_entropy(x["logits"], x["label"], 0.1),
         (),
         Y,
@@ -219,7 +230,7 @@ CLASSIFICATION = [
     Spec(
         "large_margin_softmax",
         {"x": (DIM,), "weight": (None, 5, DIM)},
-        lambda a, tau, impl: classification.large_margin_softmax(
+        lambda a, tau, impl: losses.large_margin_softmax(
             a["x"], a["weight"], a["label"], margin=4, blend=0.5
         ),
         lambda x, fixed, tau: o.large_margin(x["x"], x["weight"], x["label"], 4, 0.5),

@@ -5,7 +5,8 @@ import numpy as np
 import oracles_papers as p
 from loss_table import DIM, GRID, SAMPLES, Spec, Y, Z
 
-from contrastive_jax.losses import byol, crd, distill, moco, mutual, mutual_memory, sdssl
+from contrastive_jax import losses
+from contrastive_jax.losses import variants
 
 PAIR = {"q": (DIM,), "k": (DIM,)}
 LAYERS = {"q": (3, DIM), "z": (DIM,)}
@@ -33,7 +34,7 @@ def cohort(name, ours, oracle, integers=Y, spaces=(NETS,)):
 
 
 def softened(name, cross, own_column, factor):
-    ours = getattr(mutual, name)
+    ours = getattr(losses if own_column else variants, name)
     return cohort(
         name,
         lambda a, tau, impl: ours(nets(a), tau=tau, soft=3.0, impl=impl),
@@ -43,7 +44,7 @@ def softened(name, cross, own_column, factor):
 
 
 def with_memory(name, cross, softening):
-    ours = getattr(mutual_memory, name)
+    ours = getattr(losses, name)
     extra = {"soft": 3.0} if softening else {}
 
     def oracle(x, f, t):
@@ -63,7 +64,7 @@ def with_memory(name, cross, softening):
 
 
 def with_queue(name, cross, softening):
-    ours = getattr(mutual_memory, name)
+    ours = getattr(losses, name)
     extra = {"soft": 3.0} if softening else {}
 
     def oracle(x, f, t):
@@ -86,12 +87,12 @@ def with_queue(name, cross, softening):
 MUTUAL = [
     cohort(
         "vcl",
-        lambda a, tau, impl: mutual.vcl(nets(a), a["label"], tau=tau, impl=impl),
+        lambda a, tau, impl: losses.vcl(nets(a), a["label"], tau=tau, impl=impl),
         lambda v, f, t, x: sum(p.by_class(m[:, None], x["label"], t)[:, 0] for m in v),
     ),
     cohort(
         "icl",
-        lambda a, tau, impl: mutual.icl(nets(a), a["label"], tau=tau, impl=impl),
+        lambda a, tau, impl: losses.icl(nets(a), a["label"], tau=tau, impl=impl),
         lambda v, f, t, x: p.icl(v, x["label"], t),
     ),
     softened("soft_vcl", cross=False, own_column=True, factor=9),
@@ -109,25 +110,25 @@ MUTUAL = [
     Spec(
         "ensemble_distill",
         LOGITS,
-        lambda a, tau, impl: mutual.ensemble_distill(nets(a), soft=2.0),
+        lambda a, tau, impl: losses.ensemble_distill(nets(a), soft=2.0),
         lambda x, f, t: sum(p.distill(np.mean(nets(f), axis=0), s, 2.0) for s in nets(x)),
     ),
     Spec(
         "ensemble_distill_last",
         LOGITS,
-        lambda a, tau, impl: mutual.ensemble_distill_last(nets(a), soft=2.0),
+        lambda a, tau, impl: losses.ensemble_distill_last(nets(a), soft=2.0),
         lambda x, f, t: p.distill(np.mean(nets(f), axis=0), x["v2"], 2.0),
     ),
     Spec(
         "deep_mutual",
         LOGITS,
-        lambda a, tau, impl: mutual.deep_mutual(nets(a), soft=2.0),
+        lambda a, tau, impl: losses.deep_mutual(nets(a), soft=2.0),
         lambda x, f, t: sum(p.distill(nets(f)[b], nets(x)[a], 2.0) for a, b in p.ordered_pairs(3)),
     ),
     Spec(
         "collaborative",
         LOGITS,
-        lambda a, tau, impl: mutual.collaborative(nets(a), soft=2.0),
+        lambda a, tau, impl: losses.collaborative(nets(a), soft=2.0),
         lambda x, f, t: sum(p.distill((sum(nets(f)) - nets(f)[m]) / 2, nets(x)[m], 2.0) for m in range(3)),
     ),
 ]
@@ -136,65 +137,65 @@ SDSSL = [
     Spec(
         "moco",
         PAIR | {"queue": (None, 6, DIM)},
-        lambda a, tau, impl: moco.moco(**a, tau=tau, impl=impl),
+        lambda a, tau, impl: losses.moco(**a, tau=tau, impl=impl),
         lambda x, f, t: p.moco(x["q"], f["k"], f["queue"], t),
         (("q", "k", "queue"),),
     ),
     Spec(
         "moco_v3",
         PAIR,
-        lambda a, tau, impl: moco.moco_v3(**a, tau=tau, impl=impl),
+        lambda a, tau, impl: losses.moco_v3(**a, tau=tau, impl=impl),
         lambda x, f, t: p.against_keys(x["q"][:, None], f["k"], t)[:, 0],
         (("q", "k"),),
     ),
     Spec(
         "moco_v3_symmetric",
         {"q": (2, DIM), "k": (2, DIM)},
-        lambda a, tau, impl: moco.moco_v3_symmetric(**a, tau=tau, impl=impl),
+        lambda a, tau, impl: losses.moco_v3_symmetric(**a, tau=tau, impl=impl),
         lambda x, f, t: sum(p.against_keys(x["q"][:, [v]], f["k"][:, 1 - v], t)[:, 0] for v in range(2)),
         (("q", "k"),),
     ),
     Spec(
         "byol_symmetric",
         {"q": (2, DIM), "k": (2, DIM)},
-        lambda a, tau, impl: byol.byol_symmetric(a["q"], a["k"]),
+        lambda a, tau, impl: losses.byol_symmetric(a["q"], a["k"]),
         lambda x, f, t: p.byol(x["q"][:, 0], f["k"][:, 1]) + p.byol(x["q"][:, 1], f["k"][:, 0]),
         (("q", "k"),),
     ),
     Spec(
         "byol",
         PAIR,
-        lambda a, tau, impl: byol.byol(a["q"], a["k"]),
+        lambda a, tau, impl: losses.byol(a["q"], a["k"]),
         lambda x, f, t: p.byol(x["q"], f["k"]),
         (("q", "k"),),
     ),
     Spec(
         "layers_contrastive",
         LAYERS,
-        lambda a, tau, impl: sdssl.layers_contrastive(**a, tau=tau, impl=impl),
+        lambda a, tau, impl: losses.layers_contrastive(**a, tau=tau, impl=impl),
         lambda x, f, t: p.against_keys(x["q"], f["z"], t),
         (("q", "z"),),
     ),
     Spec(
         "layers_to_keys",
         LAYERS,
-        lambda a, tau, impl: sdssl.layers_to_keys(**a, tau=tau, impl=impl),
+        lambda a, tau, impl: variants.layers_to_keys(**a, tau=tau, impl=impl),
         lambda x, f, t: p.against_keys(x["q"], x["z"], t),
         (("q", "z"),),
     ),
     Spec(
-        "sd_teacher",
+        "SDTerms",
         LAYERS,
-        lambda a, tau, impl: sdssl.sd_teacher(
-            sdssl.layers_contrastive(**a, tau=tau, impl=impl), sdssl.layers_byol(**a), alpha=0.7
-        ),
+        lambda a, tau, impl: losses.SDTerms.of_layers(
+            losses.layers_contrastive(**a, tau=tau, impl=impl), losses.layers_byol(**a)
+        ).weighted(alpha=0.7),
         p.sd_teacher,
         (("q", "z"),),
     ),
     Spec(
         "sd_simclr",
         GRID,
-        lambda a, tau, impl: sdssl.sd_simclr(a["z"], tau=tau, alpha=0.7, impl=impl),
+        lambda a, tau, impl: losses.sd_simclr(a["z"], tau=tau, impl=impl).weighted(0.7),
         lambda x, f, t: (
             p.by_class(x["z"][:, :, -1], np.arange(SAMPLES), t)
             + 0.7 * p.to_final(x["z"], f["z"], t, same_view=False).mean(axis=-1)
@@ -202,9 +203,9 @@ SDSSL = [
         Z,
     ),
     Spec(
-        "isd_simclr_same_view",
+        "sd_simclr_same_view",
         GRID,
-        lambda a, tau, impl: sdssl.isd_simclr_same_view(a["z"], tau=tau, impl=impl),
+        lambda a, tau, impl: losses.sd_simclr_same_view(a["z"], tau=tau, impl=impl).isd,
         lambda x, f, t: p.to_final(x["z"], f["z"], t, same_view=True),
         Z,
     ),
@@ -217,7 +218,7 @@ def against_memory(name, ours, oracle):
     return Spec(
         name,
         SCORES,
-        lambda a, tau, impl: ours(crd.memory_scores(a["v"], a["memory"], a["slots"], tau=tau)),
+        lambda a, tau, impl: ours(losses.memory_scores(a["v"], a["memory"], a["slots"], tau=tau)),
         lambda x, f, t: oracle(x["v"], f["memory"], x["slots"], t),
         (("v", "memory"),),
         {"slots": SLOTS["pos"]},
@@ -228,13 +229,13 @@ DISTILL = [
     Spec(
         "soft_cross_entropy",
         LOGITS,
-        lambda a, tau, impl: distill.soft_cross_entropy(a["v0"], a["v1"], soft=2.0),
+        lambda a, tau, impl: losses.soft_cross_entropy(a["v0"], a["v1"], soft=2.0),
         lambda x, f, t: p.soft_cross_entropy(f["v0"], x["v1"], 2.0),
     ),
     Spec(
         "compress",
         {"s": (DIM,), "t": (5,), "student_queue": (None, 6, DIM), "teacher_queue": (None, 6, 5)},
-        lambda a, tau, impl: distill.compress(
+        lambda a, tau, impl: losses.compress(
             a["s"], a["t"], a["student_queue"], a["teacher_queue"], tau=tau, impl=impl
         ),
         lambda x, f, t: p.compress(x["s"], x["t"], f["student_queue"], f["teacher_queue"], t),
@@ -242,17 +243,17 @@ DISTILL = [
     ),
     against_memory(
         "crd",
-        lambda s: crd.crd(s, jnp.log(3.0).astype(s.dtype), examples=12),
+        lambda s: losses.crd(s, jnp.log(3.0).astype(s.dtype), examples=12),
         lambda v, m, slots, t: p.crd(v, m, slots, t, 3.0),
     ),
     against_memory(
         "cpc",
-        lambda s: crd.cpc(s, alpha=0.3),
+        lambda s: variants.cpc(s, alpha=0.3),
         lambda v, m, slots, t: p.cpc(v, m, slots, t, 0.3),
     ),
     against_memory(
         "ml_cpc",
-        lambda s: crd.ml_cpc(s, alpha=0.3),
+        lambda s: losses.ml_cpc(s, alpha=0.3),
         lambda v, m, slots, t: p.ml_cpc(v, m, slots, t, 0.3),
     ),
 ]

@@ -81,6 +81,16 @@ def with_bank(x, label, bank, bank_label, tau):
     return out
 
 
+def with_queue(query, key, label, queue, queue_label, tau):
+    """Queries among the keys of all views but their own, and a queue."""
+    out = np.zeros(query.shape[:2])
+    for i, v in grid(query.shape[:2]):
+        batch = [(key[j, w], float(label[i] == label[j])) for j, w in grid(key.shape[:2]) if (j, w) != (i, v)]
+        stored = [(c, float(label[i] == y)) for c, y in zip(queue, queue_label)]
+        out[i, v] = softmax_loss(query[i, v], batch + stored, tau)
+    return out
+
+
 def ablation(x, label, tau, cap, denominator, inside):
     """Denominators `all`, `one`, `negatives`; at most `cap` rows of other samples as positives (-1: all)."""
     n, views, _ = x.shape

@@ -1,4 +1,4 @@
-"""Our twins of the networks recorded in `golden/networks/`: each in the form that its recorded arrays have."""
+"""Our versions of the networks recorded in `golden/networks/`, with outputs named as in the recorded files."""
 
 import functools
 import pathlib
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from contrastive_jax.losses import l2_normalize
 
-from contrastive_jax.losses.normalize import l2_normalize
 from contrastive_jax.models import network
 from contrastive_jax.models.cohort import Cohort, CohortHeads
 from contrastive_jax.models.heads import ExitHeads, MultiExit, ProjectionHead
@@ -19,13 +19,13 @@ FOLDER = pathlib.Path(__file__).parent / "golden" / "networks"
 
 
 class Case(NamedTuple):
-    """A network, its naming, and what it has to say."""
+    """A network, its table of names, and its outputs."""
 
     naming: str
     init: Callable[[jax.Array], Variables]
-    """Images -> variables; only their shapes are used."""
+    """Images -> variables, of which only the shapes are used."""
     apply: Callable[[Variables, jax.Array, bool], tuple[dict[str, jax.Array], Variables]]
-    """Variables, images, train -> the recorded arrays by name, new `batch_stats`."""
+    """Variables, images, train -> the recorded arrays by name, and the new `batch_stats`."""
 
 
 def of_module(naming: str, module: nn.Module, record: Callable) -> Case:
@@ -58,7 +58,7 @@ def mcl(naming: str, name: str, networks: int, shared: str = "", classes: int = 
 
 
 def sdssl() -> Case:
-    """The ViT, and on its twelve layers the student's projectors and predictors, each layer with its own."""
+    """The ViT, with a separate projector and predictor of the student for each of its twelve layers."""
     encoder = network("vit_tiny_32", subnetworks=tuple(f"layer{i:02d}" for i in range(1, 12)))
     head = ProjectionHead(
         dim=256,
@@ -132,6 +132,6 @@ CASES: dict[str, Callable[[], Case]] = {
     ),
     "sdssl_vit_tiny_32": sdssl,
 }
-"""By the name of the recorded file."""
+"""By name of the recorded file."""
 QUICK = {"selfcon_resnet18_fc", "mcl_wrn_16_2_M3"}
-"""Those that are tested without `-m slow` too."""
+"""Cases that the fast tests run as well."""

@@ -1,16 +1,15 @@
 """Gaussian blur and solarization of one image with values in [0, 1], on the device.
 
-Both probabilities may differ between the views of an image (BYOL, MoCo v3), so they may be traced.
+Either probability may differ between the views of an image (BYOL, MoCo v3), so it may be a traced value.
 """
 
 import jax
 import jax.numpy as jnp
-from dm_pix import solarize
 from jaxtyping import Array, Float, Key
 
 from contrastive_jax.augment.geometry import weigh
 
-THRESHOLD = 0.5  # between 127 and 128 of 255: PIL's and torchvision's 128
+THRESHOLD = 0.5  # between 127 and 128 of 255, so PIL's and torchvision's threshold of 128
 
 
 def random_blur(
@@ -21,11 +20,13 @@ def random_blur(
     sigma: tuple[float, float],
     kernel: float,
 ) -> Float[Array, "height width channel"]:
-    """A Gaussian blur with sigma (pixels) uniform in its range, with the given probability.
+    """Blurs the image with the given probability; sigma (in pixels) is uniform in its range.
 
-    torchvision's definition: a truncated kernel, the image mirrored at its border. `kernel` is the kernel's
-    width over the image's side, 0.1 for SimCLR. dm-pix has a blur as well, but with a black border, and as a
-    convolution with another kernel for every image, which is slow.
+    As in torchvision, the kernel is truncated and the image is reflected at its border. The blur is a product with
+    one matrix per axis: a convolution with a different kernel for every image would be slow.
+
+    Args:
+      kernel: width of the kernel as a fraction of the image's side, 0.1 for SimCLR.
     """
     coin, place = jax.random.uniform(key, (2,))
     drawn = sigma[0] + (sigma[1] - sigma[0]) * place
@@ -41,12 +42,12 @@ def random_blur(
 
 
 def kernel_radius(side: int, kernel: float) -> int:
-    """SimCLR's rule: (side // 10) // 2 pixels on each side of the centre, here 1 at least."""
+    """SimCLR's rule, (side // 10) // 2 pixels on each side of the centre, but at least 1."""
     return max(1, int(side * kernel) // 2)
 
 
 def gaussian_matrix(sigma: Float[Array, ""] | float, side: int, radius: int) -> Float[Array, "{side} {side}"]:
-    """Weights that blur a line of `side` pixels, mirrored about its first and last pixel."""
+    """Weights that blur a line of `side` pixels, reflected about its first and last pixel."""
     if radius >= side:
         radius = side - 1
 
@@ -68,6 +69,6 @@ def random_solarize(
     *,
     probability: float | Float[Array, ""],
 ) -> Float[Array, "height width channel"]:
-    """Values from the threshold upwards inverted, with the given probability."""
+    """Inverts all values at or above the threshold, with the given probability."""
     applied = jax.random.uniform(key) < probability
-    return jnp.where(applied, solarize(image, THRESHOLD), image)
+    return jnp.where(applied & (image >= THRESHOLD), 1.0 - image, image)

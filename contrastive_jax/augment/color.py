@@ -1,8 +1,8 @@
 """Color augmentation of one image with values in [0, 1], on the device: jitter and grayscale.
 
-The formulas are torchvision's. Brightness, contrast and saturation all blend the image with another one
-(black, its mean gray level, its gray version): `clip(f * image + (1 - f) * other)`. dm-pix gives the hue; its
-brightness, contrast and saturation follow TensorFlow's, which are other functions.
+The formulas are torchvision's. Brightness, contrast and saturation blend the image with black, with its mean gray
+level and with its gray version: `clip(f * image + (1 - f) * other)`. TensorFlow defines all three differently. The
+hue is shifted in HSV.
 """
 
 from functools import partial
@@ -11,21 +11,19 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from dm_pix import adjust_hue
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 BRIGHTNESS, CONTRAST, SATURATION = range(3)
 LUMA = (0.2989, 0.587, 0.114)  # Rec. 601, with torchvision's four digits
 
-# One [height, width] array per channel. Chains of operations that mix channels are kept in this form: on
-# [height, width, channel] XLA's fusions compute every earlier operation again for each channel (10x slower
-# on a CPU).
+# One [height, width] array per channel. Chains of operations that mix channels stay in this form: on
+# [height, width, channel], XLA's fusions recompute all earlier operations for each channel (10x slower on a CPU).
 Planes = tuple[Float[Array, "height width"], ...]
 
 
 class Jitter(NamedTuple):
-    """One image's draw: slot k applies blend `kind[k]` with `factor[k]`; hue precedes slot `hue_place`."""
+    """The random draw of one image: slot k applies blend `kind[k]` with `factor[k]`; hue precedes slot `hue_place`."""
 
     kind: Int[Array, " slot"]
     factor: Float[Array, " slot"]
@@ -44,10 +42,10 @@ def color_jitter(
     hue: float,
     probability: float,
 ) -> Float[Array, "height width channel"]:
-    """Brightness, contrast, saturation and hue by random factors in random order, with the given probability.
+    """Jitters brightness, contrast, saturation and hue in random order, with the given probability.
 
-    A factor is uniform in [max(0, 1 - strength), 1 + strength], the hue shift in [-hue, hue] turns. On one
-    channel, saturation and hue change nothing and are left out.
+    A factor is uniform in [max(0, 1 - strength), 1 + strength], the hue shift in [-hue, hue] turns. Saturation and
+    hue do nothing to an image of one channel and are skipped.
     """
     if image.shape[-1] == 1:
         saturation = hue = 0.0
@@ -64,13 +62,13 @@ def color_jitter(
     return where(draw.applied, jittered, planes)
 
 
-# Any order of four operations, one of them dear, in a program that is the same for all orders: the blends of the
-# slots before the hue's place, the hue once, and the rest of the blends. A blend on the wrong side of the hue gets
-# factor 1, which is the identity.
+# One program serves every order of the four operations and runs the expensive one, the hue shift, once: all blends,
+# the hue shift, all blends again. In each of the two rounds, a blend that belongs to the other one gets factor 1,
+# which is the identity.
 
 
 def one_by_one(planes: Planes, draw: Jitter, *, has_hue: bool) -> Planes:
-    """The operations in their order, each storing its image: best on a CPU (see `augment_stored`)."""
+    """Runs the operations one after another and stores each result: fastest on a CPU (see `stored.py`)."""
 
     def slot(planes, kind_and_factor):
         return blend(planes, *kind_and_factor), None
@@ -83,10 +81,10 @@ def one_by_one(planes: Planes, draw: Jitter, *, has_hue: bool) -> Planes:
 
 
 def in_two_passes(planes: Planes, draw: Jitter, *, has_hue: bool) -> Planes:
-    """The same with fewer images through memory: best on a GPU.
+    """The same with less memory traffic: fastest on a GPU.
 
-    Only the contrast needs more than the pixel itself, the mean of the image as its turn finds it. A first pass
-    stops there and stores nothing but that mean; the second does everything.
+    Only the contrast needs more than the pixel itself: the mean gray level at its turn. A first pass runs up to that
+    turn and stores only the mean; the second pass does everything.
     """
     slot = jnp.arange(draw.kind.shape[0])
     turn = jnp.sum(jnp.where(draw.kind == CONTRAST, slot, 0))
@@ -109,7 +107,7 @@ def _pass(planes: Planes, draw: Jitter, mean: Float[Array, ""] | float, has_hue:
 
 
 def _factors(draw: Jitter, has_hue: bool) -> list[Float[Array, " slot"]]:
-    """The slots' factors before and after the hue."""
+    """The factors of the slots before and after the hue shift."""
     if not has_hue:
         return [draw.factor]
     early = jnp.arange(draw.kind.shape[0]) < draw.hue_place
@@ -119,7 +117,7 @@ def _factors(draw: Jitter, has_hue: bool) -> list[Float[Array, " slot"]]:
 def draw_jitter(
     key: Key[Array, ""], strengths: tuple[float, float, float], hue: float, probability: float
 ) -> Jitter:
-    """Factors, order and whether to apply them at all; blends of strength 0 get no slot."""
+    """Draws the factors, the order and whether to apply the jitter at all; blends of strength 0 get no slot."""
     kinds = np.flatnonzero(strengths)
     n = len(kinds)
     uniform = jax.random.uniform(key, (2 * n + 3,))
@@ -127,7 +125,7 @@ def draw_jitter(
     low, high = np.maximum(0.0, 1.0 - strength), 1.0 + strength
     factor = low + (high - low) * uniform[:n]
     place = uniform[n : 2 * n]
-    # Sorted by place. For three numbers counting is cheaper than a sort, which is a kernel of its own.
+    # Sort by place. For three numbers, counting is cheaper than a sort, which is a separate kernel.
     rank = jnp.sum(place[None, :] < place[:, None], axis=1)
     slot = rank[None, :] == jnp.arange(n)[:, None]
     return Jitter(
@@ -145,7 +143,7 @@ def blend(
     factor: Float[Array, ""] | float,
     mean: Float[Array, ""] | float | None = None,
 ) -> Planes:
-    """`clip(factor * image + (1 - factor) * other)`, other = black, the mean gray level or the gray image."""
+    """`clip(factor * image + (1 - factor) * other)`; `other` is black, the mean gray level or the gray image."""
     gray = luma(planes)
     other = jnp.where(kind == CONTRAST, jnp.mean(gray) if mean is None else mean, gray)
     other = jnp.where(kind == BRIGHTNESS, 0.0, other)
@@ -153,15 +151,43 @@ def blend(
 
 
 def shift_hue(planes: Planes, turns: Float[Array, ""] | float) -> Planes:
-    """The hue turned by a share of the full circle."""
-    turned = adjust_hue(jnp.stack(planes), turns, channel_axis=0)
-    return tuple(jnp.clip(turned, 0.0, 1.0))
+    """Shifts the hue by a fraction of the full circle and keeps HSV's saturation and value."""
+    hue, saturation, value = to_hsv(planes)
+    # Clipped as one array: this decides how XLA fuses, and so rounds, the arithmetic.
+    return tuple(jnp.clip(jnp.stack(from_hsv((hue + turns) % 1.0, saturation, value)), 0.0, 1.0))
+
+
+def to_hsv(planes: Planes) -> Planes:
+    """RGB in [0, 1] to hue, saturation and value in [0, 1] (Smith 1978). Gray has hue 0; black has saturation 0."""
+    red, green, blue = planes
+    value = jnp.maximum(jnp.maximum(red, green), blue)
+    chroma = value - jnp.minimum(jnp.minimum(red, green), blue)
+    saturation = chroma / jnp.where(value > 0, value, 1.0)
+    # The largest channel selects a third of the circle; the difference of the other two is the offset from its middle.
+    per_chroma = 1.0 / (6.0 * jnp.where(chroma > 0, chroma, 1.0))
+    around_green = per_chroma * (blue - red) + 2 / 6
+    around_blue = per_chroma * (red - green) + 4 / 6
+    hue = jnp.where(value == green, around_green, around_blue)
+    hue = jnp.where(value == red, per_chroma * (green - blue), hue)
+    return hue + (hue < 0.0), saturation, value
+
+
+def from_hsv(
+    hue: Float[Array, "height width"],
+    saturation: Float[Array, "height width"],
+    value: Float[Array, "height width"],
+) -> Planes:
+    """Hue, saturation and value in [0, 1] to RGB in [0, 1]."""
+    sixths = 6.0 * hue
+    pure = (jnp.abs(sixths - 3.0) - 1.0, 2.0 - jnp.abs(sixths - 2.0), 2.0 - jnp.abs(sixths - 4.0))
+    gray = 1.0 - saturation
+    return tuple(value * (gray + saturation * jnp.clip(channel, 0.0, 1.0)) for channel in pure)
 
 
 def random_grayscale(
     image: Float[Array, "height width channel"], key: Key[Array, ""], *, probability: float
 ) -> Float[Array, "height width channel"]:
-    """The image without its color (all channels equal to the luma), with the given probability."""
+    """Sets all channels to the luma, with the given probability."""
     if probability == 0 or image.shape[-1] == 1:
         return image
     planes = to_planes(image)
@@ -169,19 +195,19 @@ def random_grayscale(
 
 
 def where(applied: Bool[Array, ""], planes: Planes, others: Planes) -> Float[Array, "height width channel"]:
-    """One or the other image. Chosen per plane, so that the next operation finds planes again."""
+    """`planes` if applied, else `others`, as one image. Selects per plane, so the next operation can split it again."""
     return jnp.stack([jnp.where(applied, *pair) for pair in zip(planes, others, strict=True)], axis=-1)
 
 
 def luma(planes: Planes) -> Float[Array, "height width"]:
-    """Rec. 601 luma; an image of one channel is its own."""
+    """Rec. 601 luma; the single channel of a gray image is its luma."""
     if len(planes) == 1:
         return planes[0]
-    # dm_pix.rgb_to_grayscale is a matrix product, of which TPUs keep 8 bits by default.
+    # Not a matrix product: by default TPUs would keep only 8 bits of it.
     red, green, blue = planes
     return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
 
 def to_planes(image: Float[Array, "height width channel"]) -> Planes:
-    """The image's channels, one array each."""
+    """One array per channel."""
     return tuple(image[..., c] for c in range(image.shape[-1]))

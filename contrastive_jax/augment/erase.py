@@ -1,4 +1,4 @@
-"""Parts of one normalised image blotted out, on the device: cutout and random erasing."""
+"""Cutout and random erasing: parts of one normalised image are overwritten, on the device."""
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,9 @@ from contrastive_jax.augment.geometry import draw_box
 def cutout(
     image: Float[Array, "height width channel"], key: Key[Array, ""], *, side: int
 ) -> Float[Array, "height width channel"]:
-    """A square of `side` pixels around a uniformly drawn pixel becomes 0; part of it may lie outside.
+    """Sets a square of `side` pixels around a uniformly drawn pixel to 0; part of it may be outside the image.
 
-    DeVries & Taylor 2017. 0 is the mean color, as the image is normalised.
+    DeVries & Taylor 2017. 0 is the mean color because the image is normalised.
     """
     if side == 0:
         return image
@@ -31,16 +31,22 @@ def random_erasing(
     ratio: tuple[float, float],
     noise: float,
 ) -> Float[Array, "height width channel"]:
-    """A rectangle inside the image, of a share of the area in `scale` and height / width in `ratio`, is filled.
+    """Fills a random rectangle inside the image, with the given probability.
 
-    Zhong et al. 2017, with torchvision's draws: ten candidates, the image unchanged if none fits. What fills it
-    is normal noise of that standard deviation (timm's `pixel` is 1), or the mean color with `noise` 0.
+    Zhong et al. 2017, drawn as in torchvision: the first of ten candidates that fits; if none does, the image stays
+    as it is.
+
+    Args:
+      scale: range of the rectangle's area as a fraction of the image's.
+      ratio: range of the rectangle's height / width.
+      noise: standard deviation of the normal noise that fills it (1 is timm's `pixel` mode); 0 fills with the mean
+        color.
     """
     if probability == 0:
         return image
     height, width, _ = image.shape
     box_key, coin_key, noise_key = jax.random.split(key, 3)
-    upright = (1 / ratio[1], 1 / ratio[0])  # our boxes have width / height
+    upright = (1 / ratio[1], 1 / ratio[0])  # draw_box takes width / height
     box, fits = draw_box(box_key, height, width, scale=scale, ratio=upright, smaller=True)
     hole = rectangle(height, width, *box) & fits & jax.random.bernoulli(coin_key, probability)
     fill = noise * jax.random.normal(noise_key, image.shape) if noise else 0.0
@@ -55,7 +61,7 @@ def rectangle(
     tall: Float[Array, ""] | float,
     wide: Float[Array, ""] | float,
 ) -> Bool[Array, "height width"]:
-    """Which pixels lie in the rectangle."""
+    """True for the pixels inside the rectangle."""
     row, column = jnp.arange(height), jnp.arange(width)
     rows = (row >= top) & (row < top + tall)
     columns = (column >= left) & (column < left + wide)

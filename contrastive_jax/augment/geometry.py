@@ -1,8 +1,8 @@
-"""Where a pixel comes from: crops, resizing and flips of one image, on the device.
+"""Crops, resizing and flips of one image, on the device.
 
-Resizing is two small matrix products (rows, then columns). That is fast on a matrix unit and on a CPU alike,
-takes a crop that is only known at run time, and is exact at the crop's border: like cropping first and
-resizing after, it never reads a pixel outside the crop.
+Resizing is two small matrix products (rows, then columns). They are fast on matrix units and on CPUs, allow a crop
+that is only known at run time, and are exact at the crop's border: as if the crop had been cut out first, no pixel
+outside it is read.
 """
 
 import math
@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-CROP_CANDIDATES = 10  # torchvision's number of tries before it falls back to the centre
+CROP_CANDIDATES = 10  # torchvision's number of attempts before it falls back to the centre
 
 
 class Box(NamedTuple):
-    """A rectangle of whole pixels, in pixels; the four are floats so that they can be traced or plain."""
+    """A rectangle in whole pixels, stored as floats that may be traced."""
 
     top: Float[Array, ""] | float
     left: Float[Array, ""] | float
@@ -35,7 +35,13 @@ def resized_crop(
     interpolation: str = "bilinear",
     antialias: bool = True,
 ) -> Float[Array, "size size channel"]:
-    """Crop of a random share of the area (in `scale`) and aspect ratio (in `ratio`), resized to a square."""
+    """Crops a random fraction of the area (in `scale`) with a random aspect ratio and resizes it to a square.
+
+    Args:
+      ratio: range of the crop's width / height.
+      interpolation: a key of `INTERPOLATIONS`.
+      antialias: widen the kernel when shrinking, as PIL does.
+    """
     height, width, _ = image.shape
     if scale == ratio == (1.0, 1.0) and height == width == size:
         return image
@@ -48,7 +54,7 @@ def random_box(
 ) -> Box:
     """The box of torchvision's RandomResizedCrop: uniform in area, log-uniform in aspect ratio.
 
-    Of ten candidates the first that fits into the image is taken; if none fits, the largest centred box whose
+    It is the first of ten candidates that fits into the image; if none fits, it is the largest centred box whose
     aspect ratio is allowed.
     """
     drawn, fits = draw_box(key, height, width, scale=scale, ratio=ratio)
@@ -65,9 +71,10 @@ def draw_box(
     ratio: tuple[float, float],
     smaller: bool = False,
 ) -> tuple[Box, Bool[Array, ""]]:
-    """The first of ten candidates that fits into the image, at a uniform place, and whether one fits.
+    """Draws ten candidates; returns the first that fits into the image, at a uniform position, and whether one fits.
 
-    smaller: both its sides must be smaller than the image's.
+    Args:
+      smaller: a box fits only if both its sides are smaller than the image's.
     """
     uniform = jax.random.uniform(key, (2 * CROP_CANDIDATES + 2,))
     area = height * width * (scale[0] + (scale[1] - scale[0]) * uniform[:CROP_CANDIDATES])
@@ -77,16 +84,16 @@ def draw_box(
     largest = (height - smaller, width - smaller)
     fits = (heights >= 1) & (heights <= largest[0]) & (widths >= 1) & (widths <= largest[1])
     tall, wide = heights[0], widths[0]
-    for k in reversed(range(CROP_CANDIDATES)):  # plain selections, which need no kernels of their own
+    for k in reversed(range(CROP_CANDIDATES)):  # selections fuse; an argmax would be a separate kernel
         tall, wide = jnp.where(fits[k], heights[k], tall), jnp.where(fits[k], widths[k], wide)
-    # floor(u * n) is uniform over 0..n-1, for u < 1 never n.
+    # floor(u * n) is uniform over 0..n-1; it is never n, as u < 1.
     top = jnp.floor(uniform[-2] * (height - tall + 1))
     left = jnp.floor(uniform[-1] * (width - wide + 1))
     return Box(top, left, tall, wide), jnp.any(fits)
 
 
 def centred_box(height: int, width: int, *, ratio: tuple[float, float], fraction: float = 1.0) -> Box:
-    """The largest centred box with width / height within `ratio`, its sides then shrunk to `fraction`."""
+    """The largest centred box with width / height within `ratio`, its sides then scaled by `fraction`."""
     box_width = min(width, height * ratio[1])
     box_height = min(height, width / ratio[0])
     box_height, box_width = max(1, round(box_height * fraction)), max(1, round(box_width * fraction))
@@ -102,7 +109,7 @@ def resize_box(
     interpolation: str,
     antialias: bool,
 ) -> Float[Array, "size size channel"]:
-    """The box of the image resized to `size` x `size`, as if cut out before (PIL's resampling in float32)."""
+    """Resizes the box to `size` x `size` as if it had been cut out first (PIL's resampling in float32)."""
     height, width, _ = image.shape
     kernel = INTERPOLATIONS[interpolation]
     rows = resampling_matrix(kernel, box.top, box.height, height, size, antialias)
@@ -115,12 +122,12 @@ def weigh(
     rows: Float[Array, "tall height"],
     columns: Float[Array, "wide width"],
 ) -> Float[Array, "tall wide channel"]:
-    """Every new row a weighted sum of rows, every new column one of columns.
+    """Each new row is a weighted sum of rows, each new column a weighted sum of columns.
 
-    Both products contract the leading axis of the image, so that neither needs it transposed; the channels end up
-    as planes, which is what operations on colors read.
+    Both products contract the leading axis, so neither needs a transpose, and the channels end up as planes, the
+    layout that the color operations read.
     """
-    # Full float32: the default of TPUs and tensor cores would keep fewer bits than the image has.
+    # Full float32: by default TPUs and tensor cores would keep fewer bits than the image has.
     highest = jax.lax.Precision.HIGHEST
     turned = jnp.einsum("hwc,yh->wcy", image, rows, precision=highest)
     planes = jnp.einsum("wcy,xw->cyx", turned, columns, precision=highest)
@@ -137,8 +144,8 @@ def resampling_matrix(
 ) -> Float[Array, "n_out n_in"]:
     """Weights that resize the pixels [start, start + length) of a line of `n_in` to `n_out` pixels.
 
-    Output pixel i looks at start + (i + 1/2) length / n_out. Weights outside the interval are zero, each row
-    sums to 1 (so the border repeats), and when shrinking with `antialias` the kernel widens by the scale.
+    Output pixel i is centred at start + (i + 1/2) length / n_out. Weights outside the interval are zero and each row
+    sums to 1, so the border repeats. When shrinking with `antialias`, the kernel widens by the scale.
     """
     step = length / n_out
     widening = jnp.maximum(step, 1.0) if antialias else jnp.ones(())
@@ -156,7 +163,7 @@ def triangle(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
 
 
 def cubic(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """Keys' cubic convolution kernel with a = -1/2 (as PIL, torchvision with antialias and jax.image)."""
+    """Keys' cubic convolution kernel with a = -1/2 (as in PIL, jax.image and torchvision with antialias)."""
     x = jnp.abs(x)
     near = (1.5 * x - 2.5) * x * x + 1.0
     far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
@@ -169,7 +176,7 @@ INTERPOLATIONS: dict[str, Callable] = {"bilinear": triangle, "bicubic": cubic}
 def padding_crop(
     image: Float[Array, "height width channel"], key: Key[Array, ""], *, pad: int
 ) -> Float[Array, "height width channel"]:
-    """A crop of the image's own size, out of the image with `pad` black pixels added on each side."""
+    """Pads the image with `pad` black pixels on each side and takes a random crop of the original size."""
     if pad == 0:
         return image
     offset = jax.random.randint(key, (2,), 0, 2 * pad + 1)
@@ -180,7 +187,7 @@ def padding_crop(
 def random_flip(
     image: Float[Array, "height width channel"], key: Key[Array, ""], *, probability: float
 ) -> Float[Array, "height width channel"]:
-    """The image, mirrored left to right with the given probability."""
+    """Mirrors the image left to right, with the given probability."""
     if probability == 0:
         return image
     return jnp.where(jax.random.bernoulli(key, probability), image[:, ::-1], image)

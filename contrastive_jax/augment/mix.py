@@ -1,8 +1,7 @@
-"""MixUp and CutMix of a whole batch of views, on the device, for classification.
+"""MixUp and CutMix of a batch of views, on the device, for classification.
 
-Every image is mixed with the one before it in the batch; the same share and, for CutMix, the same rectangle hold
-for the whole batch, as in the authors' codes. What comes back are the mixed views, the partners' labels and the
-share of the image's own label: the loss is `share * loss(label) + (1 - share) * loss(partner)`.
+Each image is mixed with the previous one in the batch. As in the authors' code, the whole batch has one share and,
+for CutMix, one rectangle. The loss is `share * loss(label) + (1 - share) * loss(partner)`.
 """
 
 from typing import NamedTuple
@@ -15,6 +14,8 @@ from contrastive_jax.augment.erase import rectangle
 
 
 class Mixed(NamedTuple):
+    """Mixed views, the labels mixed in, and the share of each image's original label."""
+
     view: Float[Array, "batch view height width channel"]
     partner: Int[Array, " batch"]
     share: Float[Array, " batch"]
@@ -29,7 +30,12 @@ def mix(
     cutmix: float,
     probability: float,
 ) -> Mixed:
-    """Mixes with MixUp (Zhang et al. 2018) or CutMix (Yun et al. 2019); with either at even odds if both are on."""
+    """Mixes with MixUp (Zhang et al. 2018) or CutMix (Yun et al. 2019); if both are on, a fair coin decides.
+
+    Args:
+      mixup, cutmix: alpha of the Beta(alpha, alpha) from which the share is drawn; 0 is off. At least one is on.
+      probability: chance that the batch is mixed at all.
+    """
     which_key, share_key, box_key, coin_key = jax.random.split(key, 4)
     height, width = views.shape[2:4]
     masks = []
@@ -50,21 +56,21 @@ def mix(
 def constant_mask(
     key: Key[Array, ""], share: Float[Array, ""], height: int, width: int
 ) -> Float[Array, "height width"]:
-    """MixUp: the image's own share, the same at every pixel. Draws nothing."""
+    """MixUp: the share of the original image, the same at every pixel. The key is not used."""
     return jnp.full((height, width), share)
 
 
 def rectangle_mask(
     key: Key[Array, ""], share: Float[Array, ""], height: int, width: int
 ) -> Float[Array, "height width"]:
-    """CutMix: 0 in a rectangle of about `1 - share` of the area around a uniform pixel, cut off at the border."""
+    """CutMix: 0 in a rectangle around a uniform pixel, clipped at the border, that covers about `1 - share`."""
     centre = jnp.floor(jax.random.uniform(key, (2,)) * jnp.array([height, width]))
     cut = jnp.sqrt(1.0 - share)
-    half = jnp.floor(cut * jnp.array([height, width]) / 2)  # whole pixels, as the authors'
+    half = jnp.floor(cut * jnp.array([height, width]) / 2)  # whole pixels, as in the authors' code
     hole = rectangle(height, width, centre[0] - half[0], centre[1] - half[1], 2 * half[0], 2 * half[1])
     return 1.0 - hole.astype(jnp.float32)
 
 
 def beta(key: Key[Array, ""], alpha: float) -> Float[Array, ""]:
-    """Beta(alpha, alpha); alpha 1 is the uniform distribution and needs no rejection loop."""
+    """Draws from Beta(alpha, alpha); alpha 1 is the uniform distribution and needs no rejection loop."""
     return jax.random.uniform(key) if alpha == 1 else jax.random.beta(key, alpha, alpha)

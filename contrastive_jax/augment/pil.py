@@ -1,8 +1,8 @@
-"""AutoAugment's and RandAugment's operations on one uint8 image, with PIL's arithmetic, on the device.
+"""The operations of AutoAugment and RandAugment on one uint8 image, with PIL's arithmetic, on the device.
 
-Under `vmap` a switch over sixteen operations would run all sixteen for every image. But each of them is one of
-three things: looking up every pixel elsewhere, a table of 256 values per channel, or a blend with another image. So
-every image goes through one look-up, one table and one blend, which are the identity where its operation has none.
+Under `vmap`, a switch over sixteen operations would run all sixteen for every image. But each operation is one of
+three things: a gather of pixels from elsewhere, a table of 256 values per channel, or a blend with another image. So
+every image goes through one gather, one table and one blend; those that its operation does not use are the identity.
 """
 
 from typing import NamedTuple
@@ -13,29 +13,26 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from contrastive_jax.augment.stored import stored
 
+# fmt: off
 OPERATIONS = (
-    *("identity", "shear_x", "shear_y", "translate_x", "translate_y", "rotate", "cutout"),
-    *(
-        "brightness",
-        "contrast",
-        "posterize",
-        "solarize",
-        "solarize_add",
-        "invert",
-        "autocontrast",
-        "equalize",
-    ),
-    *("color", "sharpness"),
+    "identity", "shear_x", "shear_y", "translate_x", "translate_y", "rotate", "cutout",
+    "brightness", "contrast", "posterize", "solarize", "solarize_add", "invert", "autocontrast", "equalize",
+    "color", "sharpness",
 )
+# fmt: on
 NUMBER = {name: number for number, name in enumerate(OPERATIONS)}
 LEVELS = 256
-FIXED = 1 << 16  # PIL's affine maps have 16 bits after the point
+FIXED = 1 << 16  # PIL's affine maps have 16 fractional bits
 
 
 class Operation(NamedTuple):
-    """One image's operation: `amount` is a share for shears, pixels for translations, degrees for `rotate`, half
-    the side in pixels for `cutout`, a factor for brightness, contrast, color and sharpness, the bits kept for
-    `posterize`, a threshold for `solarize`, a gray value for `solarize_add`. `centre` in [0, 1) is the cutout's.
+    """The operation of one image.
+
+    kind: its number in `OPERATIONS`.
+    amount: the slope of a shear, the pixels of a translation, the degrees of `rotate`, half the side of `cutout` in
+      pixels, the factor of brightness, contrast, color and sharpness, the bits that `posterize` keeps, the
+      threshold of `solarize`, the gray value of `solarize_add`.
+    centre: of the cutout, in [0, 1).
     """
 
     kind: Int[Array, ""]
@@ -46,7 +43,7 @@ class Operation(NamedTuple):
 def apply(
     image: UInt8[Array, "height width channel"], operation: Operation, fill: int
 ) -> UInt8[Array, "height width channel"]:
-    """The operation, as PIL does it (nearest neighbour); `fill` is what comes in from outside."""
+    """Applies the operation as PIL does (nearest neighbour); pixels from outside the image are `fill`."""
     table = stored(tables(image, operation).reshape(8, -1)).reshape(-1)
     levels = stored(move(image, operation, fill)).astype(jnp.int32)
     channel = jnp.arange(image.shape[-1])[None, None, :]
@@ -59,7 +56,7 @@ def apply(
 def move(
     image: UInt8[Array, "height width channel"], operation: Operation, fill: int
 ) -> UInt8[Array, "height width channel"]:
-    """Shear, translation, rotation or cutout: one look-up and one mask."""
+    """Shear, translation, rotation or cutout: one gather and one mask."""
     height, width, channels = image.shape
     row = jax.lax.broadcasted_iota(jnp.int32, (height, width), 0)
     column = jax.lax.broadcasted_iota(jnp.int32, (height, width), 1)
@@ -84,7 +81,7 @@ def matrix(operation: Operation, height: int, width: int) -> tuple[Float[Array, 
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     a, b = cos, amount_of("shear_x") - sin
     d, e = amount_of("shear_y") + sin, cos
-    # Shears hold the corner, rotations the centre, of which the corner of the first pixel is the origin.
+    # A shear keeps the corner of the image in place, a rotation its centre. The origin is the first pixel's corner.
     x, y = width / 2, height / 2
     c = x - cos * x + sin * y - amount_of("translate_x") + (a + b) / 2
     f = y - sin * x - cos * y - amount_of("translate_y") + (d + e) / 2
@@ -94,7 +91,7 @@ def matrix(operation: Operation, height: int, width: int) -> tuple[Float[Array, 
 def hole(
     operation: Operation, row: Int[Array, "height width"], column: Int[Array, "height width"]
 ) -> Bool[Array, "height width"]:
-    """Where a cutout's square lies."""
+    """True inside the square of a cutout."""
     height, width = row.shape
     half = jnp.where(operation.kind == NUMBER["cutout"], operation.amount, 0.0).astype(jnp.int32)
     size = jnp.array([height, width])
@@ -104,7 +101,7 @@ def hole(
 
 
 def tables(image: UInt8[Array, "height width channel"], operation: Operation) -> Int[Array, "channel 256"]:
-    """What becomes of every level of every channel."""
+    """The new value of every level, per channel."""
     level = jnp.arange(LEVELS, dtype=jnp.int32)[None, :]
     kind, amount = operation.kind, operation.amount
     mean = jnp.floor(jnp.mean(luma(image.astype(jnp.int32)).astype(jnp.float32)) + 0.5)
@@ -130,7 +127,7 @@ def tables(image: UInt8[Array, "height width channel"], operation: Operation) ->
 
 
 def histogram(image: UInt8[Array, "height width channel"]) -> Int[Array, "channel 256"]:
-    """How many pixels have each level, per channel."""
+    """The number of pixels at each level, per channel."""
     channels = image.shape[-1]
     place = jnp.arange(channels)[None, None, :] * LEVELS + image.astype(jnp.int32)
     counts = jnp.zeros(channels * LEVELS, jnp.int32).at[place.reshape(-1)].add(1, mode="promise_in_bounds")
@@ -140,14 +137,14 @@ def histogram(image: UInt8[Array, "height width channel"]) -> Int[Array, "channe
 def from_histogram(
     counts: Int[Array, "channel 256"], level: Int[Array, "1 256"]
 ) -> tuple[Int[Array, "channel 256"], Int[Array, "channel 256"]]:
-    """The tables of autocontrast and equalize; the identity for a channel with one level."""
+    """The tables of autocontrast and equalize; the identity for a channel with a single level."""
     present = counts > 0
     low = jnp.min(jnp.where(present, level, 255), axis=1, keepdims=True)
     high = jnp.max(jnp.where(present, level, 0), axis=1, keepdims=True)
     stretched = jnp.clip((level - low) * 255 // jnp.maximum(high - low, 1), 0, 255)
     at_high = jnp.sum(jnp.where(level == high, counts, 0), axis=1, keepdims=True)
     step = (jnp.sum(counts, axis=1, keepdims=True) - at_high) // 255
-    # The sum over all lower levels, as a matrix product: exact, as counts stay below 2^24.
+    # The sum over all lower levels as a matrix product: exact, as counts are below 2^24.
     lower = jnp.tri(LEVELS, k=-1)
     below = jnp.einsum("cl,kl->ck", counts.astype(jnp.float32), lower, precision=jax.lax.Precision.HIGHEST)
     flattened = jnp.minimum((step // 2 + below.astype(jnp.int32)) // jnp.maximum(step, 1), 255)
@@ -157,7 +154,7 @@ def from_histogram(
 def blend(
     levels: Int[Array, "height width channel"], operation: Operation
 ) -> Int[Array, "height width channel"]:
-    """Color or sharpness: away from, or towards, the gray or the smoothed image."""
+    """Color or sharpness: towards or away from the gray or the smoothed image."""
     is_color = operation.kind == NUMBER["color"]
     other = jnp.where(is_color, luma(levels)[..., None], smooth(levels))
     return _mixed(other.astype(jnp.float32), levels, operation.amount)
@@ -172,7 +169,7 @@ def luma(levels: Int[Array, "height width channel"]) -> Int[Array, "height width
 
 
 def smooth(levels: Int[Array, "height width channel"]) -> Int[Array, "height width channel"]:
-    """PIL's SMOOTH filter: a 3x3 mean with weight 5 in the middle; the border stays."""
+    """PIL's SMOOTH filter: a 3x3 mean with weight 5 at the centre; border pixels keep their value."""
     if min(levels.shape[:2]) < 3:
         return levels
     three = levels[:-2] + levels[1:-1] + levels[2:]
@@ -182,5 +179,5 @@ def smooth(levels: Int[Array, "height width channel"]) -> Int[Array, "height wid
 
 
 def _mixed(other: Float[Array, "..."] | float, levels: Int[Array, "..."], factor: Float[Array, ""]):
-    """PIL's blend, cut off to whole levels: `other + factor * (image - other)`."""
+    """PIL's blend, rounded down to whole levels: `other + factor * (image - other)`."""
     return jnp.floor(jnp.clip(other + factor * (levels - other), 0.0, 255.0)).astype(jnp.int32)

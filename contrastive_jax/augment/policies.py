@@ -1,9 +1,9 @@
-"""AutoAugment and RandAugment: which operations an image gets, and how strong.
+"""AutoAugment and RandAugment: which operations an image gets, and how strong they are.
 
-A policy is a table of choices; a draw takes one of them and runs its operations. AutoAugment (Cubuk et al. 2018)
-draws once from 25 pairs, each operation with its own probability. RandAugment (Cubuk et al. 2019) draws N times from
-single operations. Levels run from 0 to 1 here; what a level means is a *scale*: that of the papers, which
-torchvision has, or that of Google's TensorFlow code, which SupCon used on ImageNet.
+A policy is a table of choices; each draw picks one and runs its operations. AutoAugment (Cubuk et al. 2018) draws
+once from 25 pairs of operations, each with its probability. RandAugment (Cubuk et al. 2019) draws N times from
+single operations. Levels run from 0 to 1 here and are turned into amounts in one of two ways: as in the papers and
+torchvision, or as in Google's TensorFlow code, which SupCon used on ImageNet.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from contrastive_jax.augment.pil import NUMBER, Operation, apply
 
 
 class Policy(NamedTuple):
-    """`rounds` draws of a choice; row = choice, column = its operations in order."""
+    """`rounds` draws from a table with one row per choice and one column per operation of a choice."""
 
     rounds: int
     kind: np.ndarray
     probability: np.ndarray
     amount: np.ndarray
-    """[choice, operation, 2]: for a positive and for a negative sign, which are equally likely."""
+    """[choice, operation, 2]: the amounts for a positive and a negative sign, which are equally likely."""
 
 
 Amounts = tuple[float, float]
@@ -42,7 +42,13 @@ def random_policy(
     magnitude: float,
     fill: int,
 ) -> Float[Array, "height width channel"]:
-    """The policy on an image in [0, 1], which is rounded to 8 bits: PIL's arithmetic is the definition."""
+    """Applies a policy to an image in [0, 1], which is rounded to 8 bits because PIL's arithmetic is the definition.
+
+    Args:
+      policy: a key of `POLICIES`.
+      layers, magnitude: RandAugment's N and M; ignored by AutoAugment.
+      fill: gray value of pixels from outside the image.
+    """
     table = POLICIES[policy](layers, magnitude, min(image.shape[:2]))
     if table.rounds == 0:
         return image
@@ -53,7 +59,7 @@ def random_policy(
 
 
 def draw(key: Key[Array, ""], policy: Policy) -> list[Operation]:
-    """One image's operations; one that its probability left out is the identity."""
+    """Draws the operations of one image; an operation that its probability skips becomes the identity."""
     choices, columns = policy.kind.shape
     uniform = jax.random.uniform(key, (policy.rounds, 1 + 4 * columns))
     operations = []
@@ -69,7 +75,7 @@ def draw(key: Key[Array, ""], policy: Policy) -> list[Operation]:
 
 
 def paper_amount(name: str, level: float, side: int) -> Amounts:
-    """The papers' ranges, as torchvision has them; translations in whole pixels of an image of this side."""
+    """The papers' ranges as implemented in torchvision; translations are in whole pixels of an image of this side."""
     signed = {
         "shear_x": 0.3 * level,
         "shear_y": 0.3 * level,
@@ -86,7 +92,7 @@ def paper_amount(name: str, level: float, side: int) -> Amounts:
 
 
 def tensorflow_amount(name: str, level: float, side: int, *, shift: float) -> Amounts:
-    """The ranges of TensorFlow's model garden; its pixel counts are for 224 and scale with the side here."""
+    """The ranges of TensorFlow's model garden; its pixel counts are for side 224 and scale with the side here."""
     scale = side / 224
     signed = {
         "shear_x": 0.3 * level,
@@ -120,7 +126,7 @@ autocontrast .8 0, solarize .2 8; brightness .1 3, color .7 0; solarize .4 5, au
 translate_y .9 9, translate_y .7 9; autocontrast .9 0, solarize .8 3; equalize .8 0, invert .1 0
 translate_y .7 9, autocontrast .9 0
 """
-"""AutoAugment's paper, Table 7: operation, probability, level of 0 to 9."""
+"""The AutoAugment paper's Table 7: operation, probability, level from 0 to 9."""
 
 IMAGENET = """
 posterize .4 8, rotate .6 9; solarize .6 5, autocontrast .6 0; equalize .8 0, equalize .6 0
@@ -133,7 +139,7 @@ shear_x .6 5, equalize 1 0; color .4 0, equalize .6 0; equalize .4 0, solarize .
 solarize .6 5, autocontrast .6 0; invert .6 0, equalize 1 0; color .6 4, contrast 1 8
 equalize .8 0, equalize .6 0
 """
-"""The same paper's Table 9."""
+"""The AutoAugment paper's Table 9."""
 
 IMAGENET_V0 = """
 equalize .8 1, shear_y .8 4; color .4 9, equalize .6 3; color .4 1, rotate .6 8
@@ -146,15 +152,15 @@ color 1 0, rotate .6 2; equalize .8 4, equalize 0 8; equalize 1 4, autocontrast 
 shear_y .4 7, solarize_add .6 7; posterize .8 2, solarize .6 10; solarize .6 8, equalize .6 1
 color .8 6, rotate .4 5
 """
-"""Policy `v0` of TensorFlow's model garden (levels of 0 to 10), SupCon's AutoAugment for ImageNet."""
+"""Policy `v0` of TensorFlow's model garden (levels from 0 to 10), which SupCon used on ImageNet."""
 
 GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
-PAPER_OPERATIONS = (*("identity", *GEOMETRIC, *ENHANCE, "posterize", "solarize", "autocontrast", "equalize"),)
+PAPER_OPERATIONS = ("identity", *GEOMETRIC, *ENHANCE, "posterize", "solarize", "autocontrast", "equalize")
 TENSORFLOW_OPERATIONS = (*PAPER_OPERATIONS, "invert", "cutout", "solarize_add")
 
 
 def autoaugment(text: str, highest: int, amount: Callable[..., Amounts]) -> Builder:
-    """A learned table: `;` between choices, `,` between the operations of one, levels up to `highest`."""
+    """A learned table: `;` separates choices, `,` the operations of a choice; levels go up to `highest`."""
     pairs = [[op.split() for op in pair.split(",")] for pair in text.replace("\n", ";").split(";") if pair]
 
     def build(layers: int, magnitude: float, side: int) -> Policy:
@@ -167,7 +173,7 @@ def autoaugment(text: str, highest: int, amount: Callable[..., Amounts]) -> Buil
 
 
 def randaugment(names: tuple[str, ...], highest: int, amount: Callable[..., Amounts]) -> Builder:
-    """All operations equally likely, all with the one magnitude out of `highest`."""
+    """All operations are equally likely and share one magnitude, out of `highest`."""
 
     def build(layers: int, magnitude: float, side: int) -> Policy:
         return _policy(layers, [[(name, 1.0, amount(name, magnitude / highest, side))] for name in names])
@@ -176,7 +182,7 @@ def randaugment(names: tuple[str, ...], highest: int, amount: Callable[..., Amou
 
 
 def none(layers: int, magnitude: float, side: int) -> Policy:
-    """No operation."""
+    """The policy without operations."""
     return _policy(0, [[("identity", 0.0, (0.0, 0.0))]])
 
 
@@ -196,4 +202,4 @@ POLICIES: dict[str, Builder] = {
     "randaugment": randaugment(PAPER_OPERATIONS, 30, paper_amount),
     "randaugment_tensorflow": randaugment(TENSORFLOW_OPERATIONS, 10, partial(tensorflow_amount, shift=100)),
 }
-"""What `Recipe.policy` can name. RandAugment's magnitude goes up to 30 in torchvision, up to 10 in TensorFlow."""
+"""The values of `Recipe.policy`. RandAugment's magnitude goes up to 30 in torchvision and up to 10 in TensorFlow."""

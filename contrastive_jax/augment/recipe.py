@@ -1,7 +1,7 @@
-"""The schema of the config section `augment`: what happens to an image. No operation is written here.
+"""The schema of the config section `augment`: which operations an image gets, with which strengths.
 
-Adding an operation: give `Recipe` the fields that it needs, with defaults that switch it off, and call it at its
-place in `augment.augment`. `geometry_only` then switches it off by itself.
+To add an operation, give `Recipe` the fields it needs, with defaults that switch it off, and call it in
+`views.augment_image`. `geometry_only` switches off every field that is not listed in `GEOMETRY`.
 """
 
 import dataclasses
@@ -13,16 +13,19 @@ from contrastive_jax.errors import InputError, nearest
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What happens to an image, in the order of the fields. The defaults are SimCLR's and SupCon's for CIFAR.
+    """What happens to an image, in the order of the fields. The defaults are those of SimCLR and SupCon on CIFAR.
 
-    Fields that are tuples of probabilities have one value per view; the last one holds for all further views.
-    `data.recipes` has the published recipes by name.
+    A tuple of probabilities has one value per view; the last one applies to all further views. The published recipes
+    are in `contrastive_jax.recipes.augmentations`.
     """
 
+    recipe: str = ""
+    """Name of the recipe that the command line chose, `--config.augment.recipe=moco_v3` or `my_lab.views:microscopy`.
+    A record: the other fields already hold its values."""
     size: int = 0
-    """Side of the square result in pixels; 0: the images' own shorter side."""
+    """Side of a view in pixels; views are square. 0: the shorter side of the images."""
     crop_scale: tuple[float, float] = (0.2, 1.0)
-    """Range of the crop's share of the area; (1, 1) together with `crop_ratio` (1, 1): no resized crop."""
+    """Range of the crop's area as a fraction of the image's. (1, 1), with `crop_ratio` (1, 1) too: no resized crop."""
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     """Range of the crop's width / height."""
     interpolation: str = "bilinear"
@@ -30,7 +33,7 @@ class Recipe:
     antialias: bool = True
     """Widen the kernel when shrinking, as PIL does."""
     pad: int = 0
-    """Black border in pixels out of which a crop of the full size is taken; 0: none."""
+    """Width in pixels of a black border, from which a crop of the original size is taken. 0: no padding."""
     flip: float = 0.5
     """Probability of a horizontal flip."""
     rotation: float = 0.0
@@ -39,59 +42,67 @@ class Recipe:
     contrast: float = 0.4
     saturation: float = 0.4
     hue: float = 0.1
-    """Strengths of the color jitter; a hue of 0.5 reaches every color."""
+    """Strengths of the color jitter. A hue of 0.5 reaches every color."""
     jitter_probability: float = 0.8
+    """Probability of the color jitter."""
     policy: str = "none"
-    """`none`, or a policy of `augment_policies`: `autoaugment_cifar10`, `randaugment`, ..."""
+    """`none`, `autoaugment_cifar10`, `randaugment` or another key of `policies.POLICIES`."""
     policy_layers: int = 2
-    """RandAugment's N, operations per image; AutoAugment has always two."""
+    """RandAugment's N, the operations per image. AutoAugment always has two."""
     policy_magnitude: float = 9.0
-    """RandAugment's M on the scale of its policy; AutoAugment has its own."""
+    """RandAugment's M, on the scale of its policy. AutoAugment sets its own magnitudes."""
     policy_fill: int = 128
-    """Gray value where the policy moved in something from outside the image."""
+    """Gray value of pixels that a policy moves in from outside the image."""
     gray_probability: float = 0.2
+    """Probability of a conversion to gray."""
     warp_probability: float = 0.0
+    """Probability of a random warp."""
     warp_strength: float = 0.1
-    """Spread of the warp's control points over the side of the image."""
+    """Largest spread of the warp's control points as a fraction of the image's side."""
     blur_probability: tuple[float, ...] = (0.0,)
+    """Probability of a Gaussian blur, one for all views or one per view."""
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     """Range of the Gaussian's standard deviation in pixels."""
     blur_kernel: float = 0.1
-    """Width of its kernel over the side of the image, rounded to the next odd number of pixels, 3 at least."""
+    """Width of the blur's kernel as a fraction of the image's side; rounded to an odd number of pixels, at least 3."""
     solarize_probability: tuple[float, ...] = (0.0,)
+    """Probability of solarization, one for all views or one per view."""
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-    """Of the pixels in [0, 1], one value or one per channel; (): to be filled in from the dataset."""
+    """Of the pixels in [0, 1], one value or one per channel. (): set by the program from the data set."""
     cutout: int = 0
-    """Side in pixels of a square that becomes the mean color, wherever its centre falls; 0: none."""
+    """Side in pixels of a square that is set to the mean color; its centre is inside the image. 0: no cutout."""
     erase_probability: float = 0.0
-    """Of random erasing: a rectangle inside the image."""
+    """Probability of random erasing, which fills a rectangle inside the image."""
     erase_scale: tuple[float, float] = (0.02, 0.33)
+    """Range of the erased area as a fraction of the image's."""
     erase_ratio: tuple[float, float] = (0.3, 3.3)
-    """Its share of the area and its height / width."""
+    """Range of the erased rectangle's height / width."""
     erase_noise: float = 0.0
-    """Standard deviation of what fills it, after normalisation; 0: the mean color."""
+    """Standard deviation of the noise in the erased rectangle, after normalisation. 0: the mean color."""
     random_bits: int = 0
-    """RandBit: so many further channels of 0 and 1, a hash of the untouched image, the same in every view."""
+    """RandBit: number of extra channels of 0 or 1, a hash of the original image and the same in all views."""
     mixup: float = 0.0
     cutmix: float = 0.0
-    """Parameters alpha of the Beta(alpha, alpha) from which the images' shares are drawn; 0: off."""
+    """Alpha of the Beta(alpha, alpha) from which the mixing share is drawn. 0: off."""
     mix_probability: float = 1.0
-    """Share of the batches that are mixed."""
+    """Fraction of the batches that are mixed."""
     extra_views: tuple[int, ...] = ()
-    """Multi-crop: numbers of further views, one per group."""
+    """Multi-crop: the number of extra views in each group."""
     extra_sizes: tuple[int, ...] = ()
-    """Their sides in pixels, one per group, all different; group g arrives as `view_<size>`."""
+    """Their sides in pixels, one per group, all different. The views of a group are `view_<size>` in the batch."""
     extra_scales: tuple[float, ...] = ()
-    """Their ranges of the crop's area: low, high of the first group, low, high of the second, ..."""
+    """Their `crop_scale`: low and high of the first group, low and high of the second, ..."""
     center_fraction: float = 1.0
-    """Evaluation only: side of the centre crop over the shorter side, e.g. 224 / 256."""
+    """Evaluation only: side of the centre crop as a fraction of the shorter side, such as 224 / 256."""
 
     def __post_init__(self):
         for name, known in (("interpolation", INTERPOLATIONS), ("policy", POLICIES)):
             value = getattr(self, name)
             if value not in known:
-                raise InputError(f"augment.{name} '{value}' is unknown: {nearest(value, known)}")
+                raise InputError(
+                    f"augment.{name} is '{value}', which does not exist; {nearest(value, known)}"
+                )
         for name, value in vars(self).items():
             if name == "flip" or name.endswith("probability"):
                 values = value if isinstance(value, tuple) else (value,)
@@ -115,45 +126,45 @@ class Recipe:
         groups = len(self.extra_views)
         sizes = len(self.extra_sizes) == len(set(self.extra_sizes)) == groups
         _check("extra_views", self.extra_views, all(n > 0 for n in self.extra_views), "positive numbers")
-        _check("extra_sizes", self.extra_sizes, sizes, "one different size for each of `extra_views`")
+        _check("extra_sizes", self.extra_sizes, sizes, "one size per group of `extra_views`, all different")
         pairs = list(zip(self.extra_scales[::2], self.extra_scales[1::2]))
         good = len(self.extra_scales) == 2 * groups and all(0 < low <= high <= 1 for low, high in pairs)
-        _check(
-            "extra_scales", self.extra_scales, good, "a low and a high in (0, 1] per group of `extra_views`"
-        )
+        _check("extra_scales", self.extra_scales, good, "low and high in (0, 1], per group of `extra_views`")
 
     @property
     def mixes(self) -> bool:
-        """Whether the labels of a batch become mixtures of two, which only few methods understand."""
+        """Whether a batch gets mixed labels, which only some methods accept."""
         return (self.mixup > 0 or self.cutmix > 0) and self.mix_probability > 0
 
 
+# fmt: off
 NOT_NEGATIVE = (
-    *("size", "pad", "rotation", "brightness", "contrast", "saturation", "policy_magnitude", "warp_strength"),
-    *("blur_kernel", "cutout", "erase_noise", "mixup", "cutmix"),
+    "size", "pad", "rotation", "brightness", "contrast", "saturation", "policy_magnitude", "warp_strength",
+    "blur_kernel", "cutout", "erase_noise", "mixup", "cutmix",
 )
 PAIRS = ("crop_scale", "crop_ratio", "blur_sigma", "erase_scale", "erase_ratio")
 GEOMETRY = (
-    *("size", "crop_scale", "crop_ratio", "interpolation", "antialias", "pad", "flip"),
-    *("mean", "std", "random_bits", "center_fraction"),
+    "size", "crop_scale", "crop_ratio", "interpolation", "antialias", "pad", "flip",
+    "mean", "std", "random_bits", "center_fraction",
 )
+# fmt: on
 
 
 def geometry_only(recipe: Recipe) -> Recipe:
-    """The crops and flips of a recipe without anything else: what a linear classifier is trained on.
+    """A recipe's crops and flips without its other operations: what a linear classifier is trained on.
 
-    The random bits stay: they are channels that the network expects.
+    The random bits stay, because the network expects their channels.
     """
     kept = {name: getattr(recipe, name) for name in GEOMETRY}
     return Recipe(**kept, jitter_probability=0.0, gray_probability=0.0)
 
 
 def view_shape(recipe: Recipe, height: int, width: int, channels: int) -> tuple[int, int, int]:
-    """Height, width and channels of a view of such images, as the networks see it."""
+    """Height, width and channels of the views of such images, as a network sees them."""
     size = recipe.size or min(height, width)
     return size, size, channels + recipe.random_bits
 
 
 def _check(name: str, value: object, valid: bool, expected: str) -> None:
     if not valid:
-        raise InputError(f"augment.{name} must be {expected}, not {value}.")
+        raise InputError(f"augment.{name} is {value}; it must be {expected}.")

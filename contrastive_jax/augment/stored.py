@@ -1,4 +1,4 @@
-"""Where an intermediate result is to be stored, so that what follows does not compute it again."""
+"""Marks an intermediate result to be stored, so that later operations do not recompute it."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from jaxtyping import Array
 
 
 def stored(x: Array) -> Any:
-    """`x`, with a leading axis of 2 or more, stored on a CPU; elsewhere just `x`.
+    """Stores `x`, which needs a leading axis of 2 or more, on a CPU; elsewhere returns it as it is.
 
-    XLA fuses chains of operations. On a GPU that saves memory traffic. On a CPU every use of an intermediate in
-    such a chain computes it, and all before it, again: once per channel, per neighbour, per entry of a table
-    (AutoAugment takes 8 times as long). The loop is a border that XLA does not fuse across; a barrier alone is none.
+    XLA fuses chains of operations. On a GPU that saves memory traffic. On a CPU, every use of an intermediate result
+    in such a chain recomputes it and all that precedes it: per channel, per neighbour, per table entry (AutoAugment
+    takes 8 times as long). XLA does not fuse across the loop; it does fuse across a barrier without a loop.
     """
 
     def copied(x):

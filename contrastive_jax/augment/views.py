@@ -1,9 +1,9 @@
-"""Augmentation inside the jitted step: uint8 images in, normalised float32 views out.
+"""Views of images inside the jitted step: uint8 images in, normalised float32 views out.
 
-Every operation is a pure function of one image and one key. A strength or probability of zero leaves its
-operation out of the compiled program. To add an operation: write the function in the `augment_*` file where it
-belongs, give `Recipe` the fields it needs (defaults that switch it off), and call it at its place in `augment`.
-Its key comes from its name, so the draws of the other operations stay what they were.
+Every operation is a pure function of one image and one key. A strength or probability of zero leaves its operation
+out of the compiled program. To add an operation, write the function in the file of this package where it belongs,
+give `Recipe` the fields it needs (with defaults that switch it off), and call it in `augment_image`. Its key is
+derived from its name, so the draws of the other operations do not change.
 """
 
 import dataclasses
@@ -35,15 +35,21 @@ from contrastive_jax.errors import InputError
 Image = Float[Array, "height width channel"]
 KeyOf = Callable[[str], Key[Array, ""]]
 
-__all__ = ["Recipe", "add_views", "augment", "geometry_only", "make_views", "plain", "view_shape"]
+__all__ = ["Recipe", "add_views", "augment_image", "geometry_only", "make_views", "plain", "view_shape"]
 
 
 def add_views(recipe: Recipe, batch: dict[str, Array], key: Key[Array, ""], n_views: int) -> dict[str, Array]:
-    """The batch of the train step with its views, made from its `image` (and, for mixing, its `label`).
+    """Adds the views of a batch's images to the batch.
 
-    view: as `make_views` makes them.
-    view_<size>: for each group of `recipe.extra_views`, [batch, extra view, size, size, channel].
-    partner, share: only if the recipe mixes: the other image's label and the share of the own one, [batch] each.
+    Args:
+      batch: `image` is uint8 [batch, height, width, channel]; mixing also reads `label`.
+      key: of this step. Different steps need different keys.
+
+    Returns:
+      The batch and these entries:
+      view: [batch, view, size, size, channel], from `make_views`.
+      view_<size>: for each group of `recipe.extra_views`, [batch, extra view, size, size, channel].
+      partner, share: only if the recipe mixes, the label of the image mixed in and the share of the original, [batch].
     """
     batch = {**batch, "view": make_views(recipe, batch["image"], key, n_views)}
     first = n_views
@@ -71,19 +77,18 @@ def make_views(
     n_views: int,
     first: int = 0,
 ) -> Float[Array, "batch view size size more"]:
-    """`n_views` independent augmentations of every image of the global batch, the views `first`, `first + 1`, ...
+    """`n_views` independent augmentations of every image of the global batch, numbered from `first`.
 
-    View v of the image at position i draws from `fold_in(fold_in(key, i), v)`: the result depends on the
-    position in the global batch and not on how the batch is spread over devices. With `random_bits` their channels
-    follow the image's.
+    View v of the image at position i draws from `fold_in(fold_in(key, i), v)`, so it depends on the position in the
+    global batch but not on how the batch is spread over devices. The channels of `random_bits` follow the image's.
     """
 
     def one(image, position, view):
-        own = jax.random.fold_in(jax.random.fold_in(key, position), view)
-        return augment(recipe, image, own, view)
+        image_key = jax.random.fold_in(jax.random.fold_in(key, position), view)
+        return augment_image(recipe, image, image_key, view)
 
     n = len(images)
-    # Repeated as bytes: a product of one image with the matrices of all its views would be sorted by view after.
+    # Repeated as bytes: otherwise XLA multiplies each image with the matrices of all its views, and then transposes.
     repeated = jnp.broadcast_to(images[:, None], (n, n_views, *images.shape[1:]))
     position, view = jnp.meshgrid(jnp.arange(n), first + jnp.arange(n_views), indexing="ij")
     views = jax.vmap(jax.vmap(one))(repeated, position, view)
@@ -93,17 +98,21 @@ def make_views(
     return views
 
 
-def augment(
+def augment_image(
     recipe: Recipe,
     image: UInt8[Array, "height width channel"],
     key: Key[Array, ""],
     view: int | Int[Array, ""] = 0,
 ) -> Float[Array, "size size channel"]:
-    """One random view of one image, normalised; `view` is its number, for what differs between views."""
+    """One random view of one image, normalised. Its number `view` selects the probabilities that differ by view.
+
+    Raises:
+      InputError: the recipe changes colors, and the image has neither 1 nor 3 channels.
+    """
     if image.shape[-1] not in (1, 3) and _changes_colors(recipe):
         raise InputError(
-            f"images of {image.shape[-1]} channels have no colors: switch off what changes colors, as "
-            "`recipes.crop_flip` does."
+            f"images of {image.shape[-1]} channels have no colors; switch off the color operations, as the recipe "
+            "crop_flip does."
         )
     r, key_of = recipe, partial(_key_of, key)
     x = image.astype(jnp.float32) / 255.0
@@ -166,7 +175,7 @@ def _change_colors(r: Recipe, x: Image, key_of: KeyOf) -> Image:
 def plain(
     recipe: Recipe, images: UInt8[Array, "batch height width channel"]
 ) -> Float[Array, "batch size size more"]:
-    """The images as the evaluation sees them: centre square, resized where the size differs, normalised."""
+    """The images as evaluation sees them: the centre square, resized if its size differs, normalised."""
     _, height, width, _ = images.shape
     size = _size(recipe, images[0])
     x = images.astype(jnp.float32) / 255.0
@@ -191,7 +200,7 @@ def normalise(
     for name, values in (("mean", mean), ("std", std)):
         if len(values) not in (1, channels):
             raise InputError(
-                f"augment.{name} has {len(values)} values for images of {channels} channel(s): "
+                f"augment.{name} has {len(values)} values for images of {channels} channel(s); "
                 "give one value or one per channel."
             )
     shape = (1,) * (x.ndim - 1) + (-1,)
@@ -203,14 +212,14 @@ def _key_of(key: Key[Array, ""], operation: str) -> Key[Array, ""]:
 
 
 def _of_view(values: tuple[float, ...], view: int | Int[Array, ""]) -> float | Float[Array, ""]:
-    """The value for this view; the last one holds for all further views."""
+    """The value for this view; the last one applies to all further views."""
     if len(values) == 1:
         return values[0]
     return jnp.asarray(values)[jnp.minimum(view, len(values) - 1)]
 
 
 def _groups(recipe: Recipe) -> list[tuple[int, int, float, float]]:
-    """Number, size and range of the crop's area of the extra views' groups."""
+    """Per group of extra views: number of views, size, lowest and highest crop scale."""
     scales = recipe.extra_scales
     return list(zip(recipe.extra_views, recipe.extra_sizes, scales[::2], scales[1::2], strict=True))
 

@@ -1,6 +1,6 @@
-"""Random rotation and random warp of one image, on the device: SimAugment's (Khosla et al. 2020, Sec. 14.2).
+"""SimAugment's random rotation and warp of one image, on the device (Khosla et al. 2020, Sec. 14.2).
 
-Both look up every pixel elsewhere, bilinearly; outside, the border repeats.
+Both gather every pixel from elsewhere with bilinear interpolation; outside the image the border repeats.
 """
 
 import math
@@ -16,7 +16,7 @@ CONTROLS = 2  # control points per axis, at thirds of the image, as in the autho
 def random_rotation(
     image: Float[Array, "height width channel"], key: Key[Array, ""], *, degrees: float
 ) -> Float[Array, "height width channel"]:
-    """Rotation about the centre by an angle uniform in [-degrees, degrees], counter-clockwise."""
+    """Rotates about the centre by an angle that is uniform in [-degrees, degrees], counter-clockwise."""
     if degrees == 0:
         return image
     angle = math.radians(degrees) * jax.random.uniform(key, minval=-1.0, maxval=1.0)
@@ -26,7 +26,7 @@ def random_rotation(
 def rotate(
     image: Float[Array, "height width channel"], angle: Float[Array, ""] | float
 ) -> Float[Array, "height width channel"]:
-    """The image rotated counter-clockwise by `angle` (radians)."""
+    """Rotates the image counter-clockwise by `angle` radians."""
     height, width, _ = image.shape
     row, column = _grid(height, width)
     row, column = row - (height - 1) / 2, column - (width - 1) / 2
@@ -43,10 +43,10 @@ def random_warp(
     probability: float,
     strength: float,
 ) -> Float[Array, "height width channel"]:
-    """Control points move by a normal vector times a length that is uniform in [0, strength * side].
+    """Displaces control points by a normal vector times a length that is uniform in [0, strength * side].
 
-    Between them the displacement is a thin-plate spline. Where the authors' code interpolates from the moved
-    points, this does from where they were: the spline is then the same for all images and known beforehand.
+    Between them the displacement is a thin-plate spline. The authors' code interpolates from the displaced points,
+    this from the original ones: the spline is then the same for all images and can be precomputed.
     """
     if probability == 0 or strength == 0:
         return image
@@ -63,9 +63,9 @@ def random_warp(
 
 
 def thin_plate(height: int, width: int) -> Float[np.ndarray, "pixel control"]:
-    """What a displacement by 1 of each control point moves each pixel: the spline with kernel r^2 log r.
+    """How far each pixel moves when a control point moves by 1: the spline with kernel r^2 log r.
 
-    It is exact at the control points and reproduces any affine displacement.
+    It is exact at the control points and reproduces every affine displacement.
     """
     steps = np.arange(1, CONTROLS + 1) / (CONTROLS + 1)
     controls = np.stack(np.meshgrid(steps * height, steps * width, indexing="ij"), -1).reshape(-1, 2)
@@ -88,7 +88,7 @@ def look_up(
     row: Float[Array, "tall wide"],
     column: Float[Array, "tall wide"],
 ) -> Float[Array, "tall wide channel"]:
-    """The image at fractional places, bilinear between the four pixels around; the border repeats."""
+    """The image at fractional positions, bilinear between the four neighbours; the border repeats."""
     height, width, channels = image.shape
     row, column = jnp.clip(row, 0, height - 1), jnp.clip(column, 0, width - 1)
     top, left = jnp.floor(row), jnp.floor(column)
@@ -106,6 +106,6 @@ def look_up(
 
 
 def _grid(height: int, width: int) -> tuple[Float[Array, "height width"], Float[Array, "height width"]]:
-    """Row and column of every pixel."""
+    """The row and the column of every pixel."""
     shape = (height, width)
     return jax.lax.broadcasted_iota(jnp.float32, shape, 0), jax.lax.broadcasted_iota(jnp.float32, shape, 1)

@@ -1,35 +1,34 @@
-"""What a config's networks are and cost, before anything is trained:
+"""Prints the parameters, MACs and activation memory of a config's networks, exit by exit.
 
-    python -m contrastive_jax.commands.describe --config=configs/selfcon_s.py:cifar100,resnet18 --input=32
+    python -m contrastive_jax describe --config=configs/selfcon_s.py:cifar100,resnet18 --input=32
 
-Prints the parameters (clu's overview) and a table: what it costs per image to reach an exit and stop there, and what
-a training step computes forward, with all views, heads and teachers. Reads no data.
+The table has the cost per image of reaching each exit and stopping there, and of the forward pass of a training step
+with all its views, heads and teachers. Reads no data.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import flags
 from clu import parameter_overview
 
-from contrastive_jax.config import flags as commands
+from contrastive_jax.config.flags import Command, Flag
+from contrastive_jax.config.sections import PRETRAINING
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate.cost import ALL, Cost, costs
 from contrastive_jax.experiment import Experiment, assemble, compute_dtype
 from contrastive_jax.models.outputs import FINAL
 
-INPUT = flags.DEFINE_integer("input", 0, "Height and width of the images; 0: augment.size, or else 32.")
-CLASSES = flags.DEFINE_integer("classes", 10, "Classes, for methods with a classifier.")
-EXAMPLES = flags.DEFINE_integer("examples", 50_000, "Images, for methods that remember them all.")
 
-
-def describe() -> None:
-    experiment = assemble(commands.plain_config())
-    if min(INPUT.value, CLASSES.value - 1, EXAMPLES.value - 1) < 0:
+def describe(config: dict[str, Any], *, input: int = 0, classes: int = 10, examples: int = 50_000) -> None:
+    """Prints the overview of the parameters and the table of costs."""
+    experiment = assemble(config)
+    if min(input, classes - 1, examples - 1) < 0:
         raise InputError("give --input, --classes and --examples as positive numbers.")
-    size = INPUT.value or experiment.recipe.size or 32
+    size = input or experiment.recipe.size or 32
     shape = (size, size, len(experiment.recipe.mean))
-    params, found = describe_experiment(experiment, shape, classes=CLASSES.value, examples=EXAMPLES.value)
+    params, found = describe_experiment(experiment, shape, classes=classes, examples=examples)
     print(parameter_overview.get_parameter_overview(params, include_stats=False))
     precision = jnp.dtype(compute_dtype(experiment.run.precision)).name
     print(f"\n{name_of(experiment)}, images {'x'.join(map(str, shape))}, activations in {precision}\n")
@@ -40,30 +39,36 @@ def describe() -> None:
 def describe_experiment(
     experiment: Experiment, shape: tuple[int, int, int], *, classes: int, examples: int
 ) -> tuple[dict, dict[str, Cost]]:
-    """Shapes of the parameters, and the cost per image of every exit, of `all exits` and of a `training step`."""
+    """Shapes of the parameters, and the cost per image of every exit, of `all exits` and of a `training step`.
+
+    Args:
+      shape: height, width and channels of an image.
+      classes: number of classes, for methods with a classifier.
+      examples: size of the training set, for methods that keep a value per image.
+    """
     method = experiment.method(num_classes=classes, labels=np.arange(examples) % classes)
     batch_size = experiment.run.batch_size
     view = jax.ShapeDtypeStruct((batch_size, method.views, *shape), jnp.float32)
     row = jax.ShapeDtypeStruct((batch_size,), jnp.int32)
     key = jax.eval_shape(lambda: jax.random.key(0))
-    params, extra = jax.eval_shape(method.init, key, view)
+    params, collections, state = jax.eval_shape(method.init, key, view)
 
-    exits = costs(method.features, params, extra, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
+    exits = costs(method.features, params, collections, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
     found = {"all exits": exits.pop(ALL)}
     found = {name: exits[name] for name in sorted(exits, key=lambda name: (name == FINAL, name))} | found
 
-    def step(params, extra, batch, key):
-        return {"step": method.embed(params, extra, batch, key)[0]}
+    def step(params, carried, batch, key):
+        return {"step": method.embed(params, *carried, batch, key)[0]}
 
     batch = {"view": view, "label": row, "index": row}
-    whole = costs(step, params, extra, batch, key)["step"]
+    whole = costs(step, params, (collections, state), batch, key)["step"]
     per_image = Cost(total(params), whole.macs // batch_size, whole.activations // batch_size)
     views = f"{method.views} view{'s' if method.views > 1 else ''}"
     return params, found | {f"training step, {views}": per_image}
 
 
 def table(found: dict[str, Cost]) -> str:
-    """One row per entry."""
+    """The costs as text, a row each."""
     rows = [("reaching", "parameters", "MACs", "activations")]
     rows += [
         (name, f"{c.parameters / 1e6:.3f} M", f"{c.macs / 1e9:.4f} G", f"{c.activations / 1e6:.2f} MB")
@@ -87,5 +92,14 @@ def total(params: dict) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
-if __name__ == "__main__":
-    commands.run(describe)
+COMMAND = Command(
+    "describe",
+    __doc__,
+    describe,
+    flags=(
+        Flag("input", 0, "Height and width of the images; 0: augment.size if it is set, else 32."),
+        Flag("classes", 10, "Number of classes, for methods with a classifier."),
+        Flag("examples", 50_000, "Size of the training set, for methods that keep a value per image."),
+    ),
+    config=PRETRAINING,
+)

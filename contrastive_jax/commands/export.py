@@ -1,66 +1,71 @@
-"""A trained encoder for PyTorch, under the names of the networks that others know:
+"""Exports a trained encoder to PyTorch, under the names of torchvision, timm or the papers' authors.
 
-    python -m contrastive_jax.commands.export --run=runs/a --naming=torchvision --output=encoder.safetensors
+    python -m contrastive_jax export --run=runs/a --naming=torchvision --output=encoder.safetensors
 
-The newest checkpoint's backbone with its BatchNorm statistics; `--part=encoder` adds sub-networks, `--part=whole` heads
-too. Namings: `torchvision` and
-`timm`, and the authors' `selfcon` (SupContrast's too), `mcl` and `sdssl`. Reads no data. In PyTorch:
-`net.load_state_dict(safetensors.torch.load_file("encoder.safetensors"))`.
+Writes the backbone of the newest checkpoint with its BatchNorm statistics; `--part=encoder` adds the sub-networks,
+`--part=whole` the heads too. Namings: `torchvision`, `timm`, and the authors' `selfcon` (also SupContrast's), `mcl`
+and `sdssl`. Reads no data. In PyTorch:
+
+    net.load_state_dict(safetensors.torch.load_file("encoder.safetensors"))
 """
 
-import argparse
 import json
 import pathlib
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.errors import InputError
 from contrastive_jax.experiment import part as component
+from contrastive_jax.experiment import section_class
 from contrastive_jax.torch_weights import files, to_torch
 from contrastive_jax.torch_weights.names import table
 from contrastive_jax.train.checkpoint import Checkpoints
 from contrastive_jax.train.run_directory import RunDirectory
 
-COLLECTIONS = ("batch_stats", "frozen")
-"""What of a train state's `extra` belongs to the networks themselves."""
 PARTS = ("backbone", "encoder", "whole")
 """The encoder without sub-networks, with them, and with all heads."""
 
 
-def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m contrastive_jax.commands.export", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--run", type=pathlib.Path, required=True, help="directory of a pretraining")
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="a .safetensors file")
-    parser.add_argument("--naming", required=True, help="torchvision, timm, selfcon, mcl or sdssl")
-    parser.add_argument("--step", type=int, default=None, help="of the checkpoint; the newest by default")
-    parser.add_argument(
-        "--input", type=int, default=0, help="image size, for positions of a ViT; 0: the run's"
-    )
-    parser.add_argument("--part", choices=PARTS, default=PARTS[0], help="what to write")
-    options = parser.parse_args(argv)
-    try:
-        count = export(**vars(options))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{options.output}: {count} tensors")
-    return 0
+def command(*, run: str, output: str, naming: str, step: int, input: int, part: str) -> None:
+    file = pathlib.Path(output)
+    count = export(pathlib.Path(run), file, naming, step=None if step < 0 else step, input=input, part=part)
+    print(f"{file}: {count} tensors")
 
 
 def export(
-    *, run: pathlib.Path, output: pathlib.Path, naming: str, step: int | None, input: int, part: str
+    run: pathlib.Path,
+    output: pathlib.Path,
+    naming: str,
+    *,
+    step: int | None = None,
+    input: int = 0,
+    part: str = PARTS[0],
 ) -> int:
-    """Writes the file; returns the number of its tensors."""
+    """Writes the file.
+
+    Args:
+      run: directory of a pretraining.
+      output: a .safetensors file.
+      naming: `torchvision`, `timm`, `selfcon`, `mcl` or `sdssl`.
+      step: of the checkpoint; None: the newest.
+      input: height and width of the images, for a ViT's positions; 0: those of the run.
+      part: one of `PARTS`.
+
+    Returns:
+      The number of tensors in the file.
+
+    Raises:
+      InputError: no such run or checkpoint, or a network for which the naming has no names.
+    """
     config = RunDirectory(run).config()
     state = read_checkpoint(RunDirectory(run).checkpoints, step)
-    variables = network_variables(state["params"], state["extra"], part)
-    naming = f"{naming}_{config['network']['name']}"
+    variables = network_variables(state["params"], state["collections"].get("network", {}), part)
+    naming = table_name(naming, config)
     computed = {}
     if positions := getattr(table(naming), "computed", None):
         size = input or config["augment"]["size"]
@@ -73,9 +78,15 @@ def export(
     return len(tensors)
 
 
-def network_variables(params: Mapping[str, Any], extra: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """One of `PARTS` of a network's variables, by collection; all where there is no single encoder, as in cohorts."""
-    trees = {"params": params} | {name: extra[name] for name in COLLECTIONS if name in extra}
+def table_name(naming: str, config: Mapping[str, Any]) -> str:
+    """The file of `torch_weights.names` for a naming and the network of a config: `selfcon_wide_resnet`."""
+    network = section_class("network", config["network"])
+    return f"{naming}_{network.__module__.rpartition('.')[2]}"
+
+
+def network_variables(params: Mapping[str, Any], collections: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """One of `PARTS` of a network's variables, by collection; all of them if there is no single encoder (cohorts)."""
+    trees = {"params": params, **collections}
     if part == "whole" or "encoder" not in params:
         return trees
     encoders = {name: tree["encoder"] for name, tree in trees.items() if "encoder" in tree}
@@ -88,7 +99,11 @@ def network_variables(params: Mapping[str, Any], extra: Mapping[str, Any], part:
 
 
 def read_checkpoint(folder: pathlib.Path, step: int | None) -> dict[str, Any]:
-    """A train state as plain arrays, whatever method and devices it is of."""
+    """A train state as plain arrays, of any method and written on any devices.
+
+    Raises:
+      InputError: no checkpoint, or none of `step` (None: the newest).
+    """
     if not folder.is_dir():
         raise InputError(f"{folder} holds no checkpoint.")
     checkpoints = Checkpoints(folder, read_only=True)
@@ -102,5 +117,16 @@ def read_checkpoint(folder: pathlib.Path, step: int | None) -> dict[str, Any]:
     return reader.restore(path, restore_args=as_numpy)
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+COMMAND = Command(
+    "export",
+    __doc__,
+    command,
+    flags=(
+        Flag("run", "", "Directory of a pretraining.", required=True),
+        Flag("output", "", "A .safetensors file.", required=True),
+        Flag("naming", "", "torchvision, timm, selfcon, mcl or sdssl.", required=True),
+        Flag("step", -1, "Checkpoint to export; -1: the newest."),
+        Flag("input", 0, "Height and width of the images, for the positions of a ViT; 0: those of the run."),
+        Flag("part", PARTS[0], "What to write.", choices=PARTS),
+    ),
+)

@@ -1,23 +1,25 @@
-"""Proof on your own devices that no loss depends on how it is computed: `python -m contrastive_jax.commands.selftest`.
+"""Proves on your devices that no loss depends on how it is computed, or checks a method of yours.
 
-Every loss that the similarity engine computes, value and gradient, in each implementation on all devices and
-in `auto` on fewer, against the whole matrix on one device. A machine with only a CPU plays eight devices.
-`--full` takes every loss, those without an `impl` too, and every implementation on every number of devices.
+    python -m contrastive_jax selftest
+    python -m contrastive_jax selftest --method=my_lab.methods:BarlowTwins
 
-The losses are found, not listed: a function in `losses/` whose arguments are annotated arrays is one.
+Every loss that the similarity engine computes, value and gradient, in each implementation on all devices and in `auto`
+on fewer, is compared with the whole matrix on one device. A machine with only a CPU simulates eight devices. `--full`
+takes every loss, also those without an `impl`, and every implementation on every number of devices. The losses are
+found, not listed: a public function of `losses` or `losses.variants` whose arguments are annotated arrays is one.
+
+`--method` runs the conformance suite of the built-in methods (`contrastive_jax.conformance`) on that method instead.
 """
 
-import argparse
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
-import importlib
 import inspect
 import math
 import os
-import pkgutil
-import sys
 import time
+import traceback
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -27,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from contrastive_jax import losses
+from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.errors import InputError
 from contrastive_jax.parallel.mesh import batch_sharding, make_mesh, replicated
 
@@ -41,31 +44,55 @@ AT_A_TIME = 8
 TOLERANCE = 1e-4  # of the largest entry, in float32; an error of the method is of order 1
 
 
-def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m contrastive_jax.commands.selftest",
-        description="Proves that no loss depends on how it is computed.",
-    )
-    parser.add_argument(
-        "--full", action="store_true", help="every loss, every implementation, every device count"
-    )
-    parser.add_argument("--only", default="", help="only losses whose name contains this")
-    options = parser.parse_args(argv)
+def selftest(*, full: bool = False, only: str = "", method: str = "") -> int:
+    """Runs the proofs; returns the exit status, 1 if one fails."""
+    # A machine with only a CPU simulates eight devices; in a process that has used jax, it keeps those it has.
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", 8)
+    return check_method(method) if method else check_losses(full, only)
+
+
+def check_losses(full: bool, only: str) -> int:
+    """Prints the table of losses; returns the exit status."""
     started = time.perf_counter()
     devices = jax.devices()
-    cases = [case for case in discover() if options.only in case.name and (case.engine or options.full)]
+    cases = [case for case in discover() if only in case.name and (case.engine or full)]
     if not cases:
-        print(f"error: no loss's name contains '{options.only}'.", file=sys.stderr)
-        return 2
+        raise InputError(f"no loss's name contains '{only}'.")
     print(f"{len(devices)} x {devices[0].device_kind}, jax {jax.__version__}")
     print("Largest error of value or gradient, relative to the whole matrix on one device:\n")
-    columns = plan(len(devices), options.full)
+    columns = plan(len(devices), full)
     failed = table(cases, columns)
     print(
         f"\n{len(cases) - failed} of {len(cases)} losses are the same everywhere (limit {TOLERANCE:.0e}), ",
         end="",
     )
     print(f"{time.perf_counter() - started:.0f} s.")
+    return 1 if failed else 0
+
+
+def check_method(name: str) -> int:
+    """Prints a line per check of the method's conformance; returns the exit status."""
+    from contrastive_jax import conformance  # the losses alone need no training stack
+
+    checks = list(conformance.checks(name))
+    width = max((len(title) for title, _ in checks), default=0)
+    failed = 0
+    for title, check in checks:
+        print(f"{title:{width}}  ", end="", flush=True)
+        try:
+            check()
+        except InputError:
+            raise
+        except (
+            Exception
+        ) as error:  # an error in the method is a check that fails, and the others may still pass
+            failed += 1
+            print(f"FAILS  {type(error).__name__}: {' '.join(str(error).split())}", flush=True)
+            traceback.print_exc()
+        else:
+            print("ok", flush=True)
+    print(f"\n{len(checks) - failed} of {len(checks)} checks of '{name}' pass.")
     return 1 if failed else 0
 
 
@@ -195,11 +222,12 @@ def is_smooth(tree: Any) -> bool:
 
 
 def discover() -> Iterator[Case]:
-    """Every loss in `contrastive_jax.losses`, by module and order of definition."""
-    for module in pkgutil.iter_modules(losses.__path__, losses.__name__ + "."):
-        for name, fn in vars(importlib.import_module(module.name)).items():
-            if inspect.isfunction(fn) and fn.__module__ == module.name and not name.startswith("_"):
-                yield from as_case(f"{module.name.rpartition('.')[2]}.{name}", fn)
+    """Every loss that the package exports, by name."""
+    for room, prefix in ((losses, ""), (losses.variants, "variants.")):
+        for name in room.__all__:
+            fn = getattr(room, name)
+            if inspect.isfunction(fn):
+                yield from as_case(prefix + name, fn)
 
 
 def as_case(name: str, fn: Callable[..., Any]) -> Iterator[Case]:
@@ -241,6 +269,17 @@ def is_kind(annotation: Any) -> bool:
     return isinstance(annotation.dtypes, (list, tuple))
 
 
-if __name__ == "__main__":
-    jax.config.update("jax_num_cpu_devices", 8)
-    sys.exit(main(sys.argv[1:]))
+COMMAND = Command(
+    "selftest",
+    __doc__,
+    selftest,
+    flags=(
+        Flag("full", False, "Every loss, every implementation, every number of devices."),
+        Flag("only", "", "Only losses whose name contains this."),
+        Flag(
+            "method",
+            "",
+            "Check this method instead: a name, or an import path such as my_lab.methods:BarlowTwins.",
+        ),
+    ),
+)

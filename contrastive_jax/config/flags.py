@@ -1,80 +1,163 @@
-"""The rim that all commands share: flags, one-sentence errors, the processes of a job."""
+"""The command line: what a command is, what its flags are, and how bad input is reported.
 
+Every command parses into a `FlagValues` of its own, so any number of them can be imported or run in one process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
 import os
 import sys
-from collections.abc import Callable
+import traceback
+import typing
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from contrastive_jax import experiment
-from contrastive_jax.config import schema as build
+from contrastive_jax.config import help, registry
 from contrastive_jax.errors import InputError
-from contrastive_jax.parallel import processes
 
-# Unknown fields are let through here and refused where the section is built: the dataclass is the schema.
-CONFIG = config_flags.DEFINE_config_file(
-    "config",
-    None,
-    "Config file, perhaps with an argument after a colon.",
-    lock_config=False,
-    accept_new_attributes=True,
+if typing.TYPE_CHECKING:
+    from contrastive_jax.config.sections import Sections
+
+PROGRAM = "python -m contrastive_jax"
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag:
+    """A flag `--name=value`, whose type is that of its default."""
+
+    name: str
+    default: bool | int | str | tuple[str, ...]
+    """A tuple is given as words separated by commas."""
+    help: str
+    choices: tuple[str, ...] = ()
+    """The only valid values, if there are few."""
+    required: bool = False
+    parameter: str = ""
+    """The parameter of the command's function that receives the value; "": the flag's name."""
+
+    def define(self, values: flags.FlagValues) -> None:
+        """Adds the flag to `values`."""
+        described = self.name, self.default, self.help
+        if self.choices:
+            flags.DEFINE_enum(self.name, self.default, self.choices, self.help, flag_values=values)
+        elif isinstance(self.default, bool):
+            flags.DEFINE_bool(*described, flag_values=values)
+        elif isinstance(self.default, int):
+            flags.DEFINE_integer(*described, flag_values=values)
+        elif isinstance(self.default, tuple):
+            flags.DEFINE_list(self.name, list(self.default), self.help, flag_values=values)
+        else:
+            flags.DEFINE_string(*described, flag_values=values)
+
+    def value(self, values: flags.FlagValues) -> Any:
+        """The parsed value. Raises InputError where it is missing."""
+        value = values[self.name].value
+        if self.required and not value:
+            raise InputError(f"--{self.name} is missing: {self.help}")
+        return tuple(value) if isinstance(self.default, tuple) else value
+
+
+PROCESSES = (
+    Flag("coordinator", "", "host:port of process 0, for a job without SLURM or a TPU pod."),
+    Flag("processes", 0, "Number of processes, with --coordinator."),
+    Flag("process", -1, "Number of this process, from 0, with --coordinator."),
 )
-flags.DEFINE_string("coordinator", "", "host:port of process 0, for a job without SLURM or a TPU pod.")
-flags.DEFINE_integer("processes", 0, "Number of processes, with --coordinator.")
-flags.DEFINE_integer("process", -1, "Number of this process, from 0, with --coordinator.")
 
 
-def run(command: Callable[[], None]) -> None:
-    """Parses the flags and runs `command`; bad input becomes one sentence and exit status 2."""
-    app.define_help_flags()
-    try:
-        parse(sys.argv)
-        processes.start(flags.FLAGS.coordinator, flags.FLAGS.processes, flags.FLAGS.process)
-        command()
-    except InputError as error:
-        sys.stdout.flush()
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        if flags.FLAGS.is_parsed() and processes.several():
-            os._exit(2)  # the others may wait for this process in a collective, and it for them at exit
-        sys.exit(2)
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """What a module of `commands/` calls `COMMAND`."""
+
+    name: str
+    doc: str | None
+    """The module's docstring: a summary on the first line, then the help."""
+    run: Callable[..., int | None]
+    """Takes the flags as keyword arguments, and `config`, nested dicts, if the command has one. Returns the exit
+    status; None is 0."""
+    flags: tuple[Flag, ...] = ()
+    config: Sections | None = None
+    """The layout of the config that `--config` names; such a command can be one of several processes."""
+
+    @property
+    def all_flags(self) -> tuple[Flag, ...]:
+        """All flags but `--config` and `--help`."""
+        return (*self.flags, *PROCESSES) if self.config else self.flags
+
+    def main(self, arguments: Sequence[str]) -> int:
+        """Runs the command; returns its exit status. Bad input becomes one sentence on stderr and status 2."""
+        try:
+            values = self.parse(arguments)
+            if values["help"].value:
+                chosen = _config(self.config, values) if self.config and values["config"].present else None
+                help.show(help.page(self, chosen))
+                return 0
+            given = {"config": _config(self.config, values)} if self.config else {}
+            given |= {flag.parameter or flag.name: flag.value(values) for flag in self.flags}
+            if self.config:
+                _join(*(flag.value(values) for flag in PROCESSES))
+            return self.run(**given) or 0
+        except InputError as error:
+            sys.stdout.flush()
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            if self.config and _several():
+                os._exit(2)  # the others may wait for this process in a collective, and it for them at exit
+            return 2
+
+    def parse(self, arguments: Sequence[str]) -> flags.FlagValues:
+        """The flags of a command line. Raises InputError for what cannot be parsed."""
+        values, argv = flags.FlagValues(), [f"{PROGRAM} {self.name}", *arguments]
+        flags.DEFINE_bool("help", False, "Print this.", short_name="h", flag_values=values)
+        for flag in self.all_flags:
+            flag.define(values)
+        if self.config:
+            registry.search_current_directory()  # for what config files import
+            config_flags.DEFINE_config_file(
+                "config",
+                flag_values=values,
+                sys_argv=argv,
+                # Unknown fields are refused where the section is built: the dataclass is the schema.
+                lock_config=False,
+                accept_new_attributes=True,
+            )
+        try:
+            rest = values(argv)
+        except flags.Error as error:
+            raise InputError(" ".join(str(error).split())) from error
+        except (KeyError, AttributeError) as error:
+            in_file = any(frame.name == "get_config" for frame in traceback.extract_tb(error.__traceback__))
+            what = (
+                "get_config() failed"
+                if in_file
+                else "an override names a section that the config does not have"
+            )
+            raise InputError(f"{what}: {' '.join(str(error.args[0]).split())}") from error
+        if len(rest) > 1:
+            raise InputError(f"'{rest[1]}' is not a flag: flags begin with --.")
+        return values
 
 
-def parse(argv: list[str]) -> None:
-    try:
-        rest = flags.FLAGS(argv)
-    except flags.Error as error:
-        raise InputError(str(error).replace("\n", " ")) from error
-    except KeyError as error:
-        raise InputError(
-            f"an override names a section that the config does not have: {error.args[0]}"
-        ) from error
-    if len(rest) > 1:
-        raise InputError(f"'{rest[1]}' is no flag: flags begin with --.")
-    if CONFIG.value is None:
-        raise InputError("give a config: --config=configs/selfcon_s.py, for example.")
-    if not isinstance(CONFIG.value, ConfigDict):
-        file = config_flags.get_config_filename(flags.FLAGS["config"])
-        raise InputError(f"the config file {file} does not exist, or what it returns is no ConfigDict.")
+def _config(sections: Sections, values: flags.FlagValues) -> dict[str, Any]:
+    """The command line's config, complete for the classes that it names."""
+    flag = values["config"]
+    if flag.value is None:
+        raise InputError(f"give a config, for example --config={sections.example}.")
+    if not isinstance(flag.value, ConfigDict):
+        file = config_flags.get_config_filename(flag)
+        raise InputError(f"the config file {file} does not exist, or its get_config() returns no ConfigDict.")
+    return sections.resolve(flag.value.to_dict(), config_flags.get_override_values(flag))
 
 
-def plain_config() -> dict[str, Any]:
-    """The command line's config as nested dicts, complete for the classes that it names.
+def _join(coordinator: str, processes: int, process: int) -> None:
+    from contrastive_jax.parallel import processes as job  # imports jax, which not every command needs
 
-    Where `--config.optimizer.name=lars` chooses another class than the file, the fields of the file's class
-    leave the section and the defaults of the new one come in; what the command line sets itself stays.
-    """
-    config = CONFIG.value.to_dict()
-    overridden = config_flags.get_override_values(flags.FLAGS["config"])
-    for section in set(experiment.CHOICES) & set(config):
-        if f"{section}.name" in overridden:
-            cls = experiment.section_class(section, config[section])
-            known = build.schema(cls)
-            kept = {
-                key: value
-                for key, value in config[section].items()
-                if key == "name" or key in known or f"{section}.{key}" in overridden
-            }
-            config[section] = build.defaults(cls) | kept
-    return config
+    job.start(coordinator, processes, process)
+
+
+def _several() -> bool:
+    from contrastive_jax.parallel import processes as job
+
+    return job.several()

@@ -1,7 +1,7 @@
-"""What config files are made of: every section with all its fields, so that each can be overridden.
+"""The starting point of every config file: all sections with all their fields, so that each can be overridden.
 
-A config file calls `pretraining(...)`, sets what its experiment needs and returns the `ConfigDict`. The
-sections' fields and defaults are those of the dataclasses that they build; this file only collects them.
+A config file calls `pretraining(...)`, sets its own numbers and returns the `ConfigDict`. Fields and defaults come from
+the dataclasses that the sections build; this module only collects them, and adds what a data set's name implies.
 """
 
 from typing import Any
@@ -45,8 +45,8 @@ DATASETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "digits": {"data": dict(source="digits"), "augment": dict(mean=(0.3053,), std=(0.3760,))},
 }
-"""What a config argument can name: source, statistics of the pixels in [0, 1], and fields of the network, if it has
-them."""
+"""The data sets that a config's argument can name: source, statistics of the pixels in [0, 1], and fields of the
+network, which are set on networks that have them."""
 
 
 def pretraining(
@@ -59,11 +59,22 @@ def pretraining(
 ) -> ConfigDict:
     """All sections of a pretraining run.
 
-    argument: `dataset` or `dataset,network` as in `configs/selfcon_s.py:cifar100,resnet50`.
+    Args:
+        method: Name of the method, or its import path (`my_lab.methods:BarlowTwins`).
+        argument: The config's argument, `dataset` or `dataset,network`, as in `configs/selfcon_s.py:cifar100,resnet50`.
+            The network is a published name (`resnet18` if it is left out) or an import path (`my_lab.nets:TinyNet`).
+        optimizer: Name of the optimizer.
+        schedule: Name of the learning-rate schedule.
+        sampler: Name of the sampler.
+
+    Returns:
+        A config that trains as it is: the defaults of every section, with the data set's preset and the network's
+        published fields on top.
+
+    Raises:
+        InputError: If a name is unknown, or if the argument has more than two words.
     """
-    dataset, network, *more = argument.split(",") + ["resnet18"] * ("," not in argument)
-    if more:
-        raise InputError(f"'{more[0]}' in the config's argument '{argument}' is one word too many.")
+    dataset, network = words(argument)
     preset = dataset_preset(dataset)
     family, fields = published(network)
     names = {
@@ -92,10 +103,21 @@ def evaluation(*, optimizer: str = "sgd", schedule: str = "step") -> ConfigDict:
     return config
 
 
+def words(argument: str) -> tuple[str, str]:
+    """Data set and network of a config's argument."""
+    dataset, network, *more = argument.split(",") + ["resnet18"] * ("," not in argument)
+    if more:
+        raise InputError(
+            f"'{more[0]}' in the config's argument '{argument}' is one word too many: give dataset,network."
+        )
+    return dataset, network
+
+
 def dataset_preset(name: str) -> dict[str, Any]:
+    """The entry of `DATASETS`. Raises InputError for an unknown name."""
     if name not in DATASETS:
         raise InputError(
-            f"no preset for the data set '{name}': {nearest(name, DATASETS)} Any other: name the closest preset"
-            " and set --config.data.source, --config.augment.mean and --config.augment.std."
+            f"no preset for the data set '{name}': {nearest(name, DATASETS)} For any other data set, name the closest"
+            " preset and set --config.data.source, --config.augment.mean and --config.augment.std."
         )
     return DATASETS[name]

@@ -1,57 +1,38 @@
-"""From names and fields to components: a dataclass is the schema of its section of the config.
+"""From the fields of a config section to a component: the component's dataclass is the schema of its section.
 
-A component (method, network, optimizer, ...) is found by its file or class name, so that adding one is a
-new file with no list to edit. An unknown field is refused with the nearest valid one.
+An unknown field is refused with the nearest valid name, and so is a value of another type than the default.
 """
 
 import dataclasses
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
 from contrastive_jax.errors import InputError, nearest
 
 LINEN_FIELDS = {"parent", "name"}
-
-
-def find_in_package(package: str, name: str, kind: str) -> Any:
-    """The class of the file `name` in `package`, called the same but for case and underscores."""
-    folder = importlib.import_module(package)
-    names = [m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_")]
-    if name not in names:
-        raise InputError(f"unknown {kind} '{name}': {nearest(name, names)}")
-    return find_in_module(importlib.import_module(f"{package}.{name}"), name, kind)
-
-
-def find_in_module(module, name: str, kind: str) -> Any:
-    """The dataclass of `module` called `name` but for case and underscores."""
-    classes = {
-        snake(key): value
-        for key, value in vars(module).items()
-        if inspect.isclass(value) and dataclasses.is_dataclass(value) and value.__module__ == module.__name__
-    }
-    found = classes.get(snake(name))
-    if found is None:
-        raise InputError(f"unknown {kind} '{name}': {nearest(name, classes)}")
-    return found
-
-
-def snake(name: str) -> str:
-    """Name without case and underscores: `SelfConS` and `selfcon_s` are the same."""
-    return name.replace("_", "").lower()
+PLAIN = (bool, int, float, str, tuple)
+"""What a config can hold; tuples hold the others."""
+PROVIDED = ("encoder", "head", "num_classes", "labels", "examples", "batch_size", "total_steps")
+"""Fields without a default that the program fills in where a method declares them (`methods.base.Method`)."""
 
 
 def schema(cls: type) -> dict[str, dataclasses.Field]:
-    """The fields that a config may set."""
+    """The fields of a component but Linen's own."""
     return {f.name: f for f in dataclasses.fields(cls) if f.init and f.name not in LINEN_FIELDS}
 
 
 def defaults(cls: type) -> dict[str, Any]:
-    """Fields with a default that a config can hold: numbers, strings, booleans and tuples of them."""
-    plain = (bool, int, float, str, tuple)
-    return {name: f.default for name, f in schema(cls).items() if isinstance(f.default, plain)}
+    """The fields that a config holds without being told: those whose default is plain."""
+    return {name: f.default for name, f in schema(cls).items() if isinstance(f.default, PLAIN)}
+
+
+def settable(cls: type) -> dict[str, dataclasses.Field]:
+    """The fields that a config can set: those with a plain default, and those that it must set."""
+    return {
+        name: f
+        for name, f in schema(cls).items()
+        if isinstance(f.default, PLAIN) or (_is_required(f) and name not in PROVIDED)
+    }
 
 
 def build(cls: type, where: str, fields: Mapping[str, Any], **provided: Any) -> Any:
@@ -71,6 +52,10 @@ def build(cls: type, where: str, fields: Mapping[str, Any], **provided: Any) -> 
         return cls(**values, **provided)
     except TypeError as error:
         raise InputError(f"config.{where} is incomplete: {error}") from error
+
+
+def _is_required(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def checked(where: str, value: Any, default: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Rows of an image set -> one global batch on the devices."""
+"""Makes one global batch on the devices from rows of an image set."""
 
 import jax
 import numpy as np
@@ -11,13 +11,14 @@ from contrastive_jax.errors import InputError
 def global_batch(
     dataset: ImageSet, indices: Int[np.ndarray, " batch"], sharding: jax.sharding.Sharding
 ) -> dict[str, jax.Array]:
-    """The examples at `indices` as global arrays, laid out by `sharding` along the batch.
+    """The examples at `indices` as global arrays, sharded along the batch by `sharding`.
 
-    Every process calls this with the same `indices` and copies only the rows of its own devices.
+    Every process calls this with the same `indices` and copies only the rows of its devices.
 
     Returns:
-      image: uint8 [batch, height, width, channels]; label: int32 [batch]; index: int32 [batch], the
-      example's row in `dataset` (the instance, where a loss needs one).
+      image: uint8 [batch, height, width, channels].
+      label: int32 [batch].
+      index: int32 [batch], the example's row in `dataset`, which identifies the instance.
     """
 
     def place(rows_of, shape):
@@ -34,7 +35,11 @@ def global_batch(
 
 
 def check_batch_size(batch_size: int, size: int, devices: int) -> None:
-    """Refuses a global batch that is empty, does not divide over the devices, or exceeds the data set."""
+    """Checks a global batch size.
+
+    Raises:
+      InputError: it is below 1, larger than the data set, or not a multiple of the number of devices.
+    """
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}; it must be at least 1.")
     if batch_size > size:
@@ -45,4 +50,4 @@ def check_batch_size(batch_size: int, size: int, devices: int) -> None:
     if batch_size % devices:
         below, above = batch_size // devices * devices, -(-batch_size // devices) * devices
         near = f"{below} or {above}" if below else f"{above}"
-        raise InputError(f"batch_size {batch_size} does not divide over {devices} devices; use {near}.")
+        raise InputError(f"batch_size {batch_size} cannot be split over {devices} devices; use {near}.")

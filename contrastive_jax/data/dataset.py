@@ -1,4 +1,4 @@
-"""An image set that lies whole in memory: what sources of small images return and every pipeline reads."""
+"""An image set in memory, which sources of small images return and every pipeline accepts."""
 
 import dataclasses
 
@@ -14,14 +14,17 @@ UNLABELLED = -1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images and labels of one split; refused with an `InputError` when it cannot be trained on.
+    """Images and labels of one split.
 
-    Images keep their stored range (0 to 255) until the device; channels are 1 (grayscale) or 3 (RGB).
-    Labels are 0 to num_classes - 1; a split need not contain every class. A set without labels has
-    num_classes 0 and the label -1 everywhere: good for self-supervised methods only.
+    Images keep their stored range of 0 to 255 until they are on the device, and have 1 channel (gray) or 3 (RGB).
+    Labels are 0 to num_classes - 1; a split need not contain every class. An unlabelled set has num_classes 0 and
+    label -1 everywhere; only self-supervised methods can train on it.
+
+    Raises:
+      InputError: images or labels of another type, shape or range, or no images at all.
     """
 
-    # Plain arrays in the signature, so that a user's mistake meets our sentences before a type checker.
+    # Plain arrays in the signature, so that a mistake meets these checks before a run-time type checker.
     images: np.ndarray
     """uint8 [n, height, width, channels]"""
     labels: np.ndarray
@@ -44,7 +47,7 @@ class Dataset:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all images as uint8."""
+        """Size of all images in bytes."""
         return self.images.nbytes
 
     @property
@@ -56,25 +59,25 @@ class Dataset:
         return self.images[indices]
 
     def subset(self, indices: slice | Int[np.ndarray, " m"]) -> "Dataset":
-        """The examples at `indices`, in that order; a slice shares memory with this set."""
+        """The examples at `indices`, in that order. A slice shares memory with this set."""
         return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def in_memory(self) -> "Dataset":
-        """Itself: what `EncodedImages` becomes."""
+        """This set itself; `EncodedImages` has the same method."""
         return self
 
 
 def no_labels(n: int) -> Int32[np.ndarray, " n"]:
-    """The labels of `n` images of which nothing is known; the set's num_classes is then 0."""
+    """The labels of `n` unlabelled images; num_classes of such a set is 0."""
     return np.full(n, UNLABELLED, np.int32)
 
 
 def int32_labels(labels: np.ndarray, name: str) -> Int32[np.ndarray, " n"]:
-    """Class numbers of any integer type as int32; floats, one-hot rows and huge numbers are refused."""
+    """Converts class numbers of any integer type to int32; rejects floats, one-hot rows and huge numbers."""
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
             f"labels of '{name}' are {labels.dtype} of shape {labels.shape}; "
-            "they must be one integer class number per image."
+            "give one integer class number per image."
         )
     if labels.size and labels.max() > LARGEST_LABEL:
         raise InputError(f"labels of '{name}' go up to {labels.max()}; number the classes from 0.")
@@ -82,7 +85,7 @@ def int32_labels(labels: np.ndarray, name: str) -> Int32[np.ndarray, " n"]:
 
 
 def check_labels(labels: np.ndarray, n: int, num_classes: int, name: str) -> None:
-    """Refuses labels of `n` images that are not int32 [n] in 0..num_classes-1 (or all -1 of no classes)."""
+    """Rejects labels of `n` images unless they are int32 [n] in 0..num_classes-1, or all -1 without classes."""
     if not isinstance(labels, np.ndarray) or labels.dtype != np.int32 or labels.shape != (n,):
         kind, shape = getattr(labels, "dtype", type(labels).__name__), getattr(labels, "shape", ())
         raise InputError(
@@ -91,8 +94,8 @@ def check_labels(labels: np.ndarray, n: int, num_classes: int, name: str) -> Non
     unlabelled = num_classes == 0 and np.all(labels == UNLABELLED)
     if not unlabelled and (labels.min() < 0 or labels.max() >= num_classes):
         raise InputError(
-            f"labels of '{name}' run from {labels.min()} to {labels.max()}, outside 0 to {num_classes - 1} "
-            f"(it has {num_classes} classes); number the classes from 0."
+            f"labels of '{name}' range from {labels.min()} to {labels.max()}, outside 0 to {num_classes - 1} "
+            f"({num_classes} classes); number the classes from 0."
         )
 
 

@@ -1,7 +1,7 @@
 """An image set that stays encoded until its images are needed: pictures in files, or records of a prepared set.
 
-It answers to the same names as `Dataset` (`len`, `labels`, `num_classes`, `name`, `image_shape`, `gather`,
-`subset`), so a pipeline need not know which one it reads; `in_memory` makes one of the other.
+It shares the interface of `Dataset` (`len`, `labels`, `num_classes`, `name`, `image_shape`, `gather`, `subset`), so
+pipelines accept either. `in_memory` converts it to a `Dataset`.
 """
 
 import concurrent.futures
@@ -18,36 +18,36 @@ from contrastive_jax.data.dataset import Dataset, check_labels
 from contrastive_jax.data.pictures import CorruptImage
 from contrastive_jax.errors import InputError
 
-SAMPLE = 256  # pictures whose headers tell whether a set has one size
-LARGEST_NATURAL = 256  # pixels; sets of larger pictures are not taken at their own size unless asked
-USUAL_SIZE = 224  # of pictures that vary or are larger
-CHUNK = 64  # pictures that one thread decodes at a time
+SAMPLE = 256  # pictures whose headers are read to see whether all have one size
+LARGEST_NATURAL = 256  # pixels; larger pictures are resized unless the user chooses a size
+USUAL_SIZE = 224  # pixels, for pictures that are larger or vary in size
+CHUNK = 64  # pictures that a thread decodes at a time
 
 
 @runtime_checkable
 class Records(Protocol):
-    """Encoded pictures by number. Must be picklable: worker processes get a copy."""
+    """Encoded pictures by number. Must be picklable, because worker processes get a copy."""
 
     def __len__(self) -> int: ...
 
     def read(self, row: int) -> bytes:
-        """The encoded picture."""
+        """The encoded bytes of picture `row`."""
         ...
 
     def where(self, row: int) -> str:
-        """What to call it in a sentence: its path, for example."""
+        """A name for error messages, such as its path."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EncodedImages:
-    """Pictures and labels of one split; every picture becomes `image_shape` when it is decoded."""
+    """Pictures and labels of one split. Decoding brings every picture to `image_shape`."""
 
     records: Records
     positions: Int64[np.ndarray, " n"]
-    """The record of every example."""
+    """The number of each example's record."""
     labels: np.ndarray
-    """int32 [n]; all -1 where num_classes is 0"""
+    """int32 [n]; all -1 if num_classes is 0"""
     num_classes: int
     name: str
     image_shape: tuple[int, int, int]
@@ -63,7 +63,7 @@ class EncodedImages:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all images as uint8."""
+        """Size of all decoded images in bytes."""
         return len(self) * int(np.prod(self.image_shape))
 
     @property
@@ -71,7 +71,11 @@ class EncodedImages:
         return self.num_classes > 0
 
     def decode(self, row: int) -> UInt8[np.ndarray, "height width channels"]:
-        """One image. Raises CorruptImage, which names the file."""
+        """Decodes one image.
+
+        Raises:
+          CorruptImage: it cannot be decoded; the message names the file.
+        """
         record = int(self.positions[row])
         return pictures.decode(self.records.read(record), self.image_shape, self.records.where(record))
 
@@ -87,11 +91,15 @@ class EncodedImages:
         return dataclasses.replace(self, positions=self.positions[indices], labels=self.labels[indices])
 
     def resized(self, size: int) -> "EncodedImages":
-        """The same pictures, decoded to size x size."""
+        """The same pictures, decoded to `size` x `size`."""
         return dataclasses.replace(self, image_shape=(size, size, self.image_shape[2]))
 
     def in_memory(self) -> Dataset:
-        """All images decoded, by as many threads as there are cores. Raises CorruptImage with a list."""
+        """Decodes all images with one thread per core.
+
+        Raises:
+          CorruptImage: some cannot be decoded; the message counts them and names the first ones.
+        """
         images, corrupt = np.empty((len(self), *self.image_shape), np.uint8), []
 
         def decode_chunk(start: int) -> int:
@@ -118,16 +126,16 @@ ImageSet = Dataset | EncodedImages
 
 
 def usual_shape(records: Records, channels: int) -> tuple[int, int, int]:
-    """The shape that a set's pictures get when nobody chooses one.
+    """The shape that pictures are decoded to if the user does not choose one.
 
-    Their own, where an evenly spaced sample of them has one size of at most 256 pixels; else 224 x 224. A
-    picture of another size that the sample missed is resized to cover that shape, never refused.
+    It is their natural size if an evenly spaced sample of them has a single size of at most 256 pixels, else
+    224 x 224. Pictures of another size that the sample missed are resized to cover that shape.
     """
     sizes = set()
     for row in np.unique(np.linspace(0, len(records) - 1, SAMPLE).astype(int)):
         try:
             sizes.add(pictures.natural_size(records.read(int(row)), records.where(int(row))))
-        except CorruptImage:  # it is met again when it is decoded
+        except CorruptImage:  # decoding will report it
             continue
     height, width = sizes.pop() if len(sizes) == 1 else (USUAL_SIZE, USUAL_SIZE)
     if max(height, width) > LARGEST_NATURAL:
@@ -136,15 +144,15 @@ def usual_shape(records: Records, channels: int) -> tuple[int, int, int]:
 
 
 def corruption(sentences: list[str], name: str) -> str:
-    """One sentence for several corrupt pictures."""
+    """The error message for several corrupt pictures."""
     first = "; ".join(sentence.rstrip(".") for sentence in sentences[:3])
     more = f"; and {len(sentences) - 3} more" if len(sentences) > 3 else ""
     return (
-        f"{len(sentences)} pictures of '{name}' are corrupt: {first}{more}. Replace or remove them, or let "
-        "`python -m contrastive_jax.data.prepare --skip_corrupt` store the others."
+        f"{len(sentences)} pictures of '{name}' are corrupt: {first}{more}. Replace or remove them, or store the "
+        "others with `python -m contrastive_jax prepare --skip_corrupt`."
     )
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

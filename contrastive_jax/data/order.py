@@ -1,4 +1,4 @@
-"""Which examples a step sees: a pure function of (seed, step), so a resumed run needs no iterator state."""
+"""Which examples a step sees: a pure function of (seed, step), so resuming a run needs no iterator state."""
 
 import dataclasses
 
@@ -7,12 +7,12 @@ from jaxtyping import Int64
 
 from contrastive_jax.data.samplers import Labels, Sampler
 
-KEPT = 2  # epochs' tables, for readers that work ahead
+KEPT = 2  # epochs whose tables are cached, for readers that run ahead
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Order:
-    """The global batches of a run, drawn by a sampler from the examples that `labels` describes."""
+    """The global batches of a run, drawn by a sampler from the examples with these labels."""
 
     sampler: Sampler
     labels: Labels
@@ -28,20 +28,19 @@ class Order:
         return steps_per_epoch(len(self.labels), self.batch_size)
 
     def at(self, step: int) -> Int64[np.ndarray, " batch"]:
-        """The batch of one training step, counted from 0: rows of the data set."""
+        """The rows of the data set in the batch of step `step`, counted from 0."""
         epoch, position = divmod(step, self.steps_per_epoch)
         rows = self._epochs.get(epoch)
         if rows is None:
             rows = self.sampler.epoch(self.labels, self.seed, epoch, self.batch_size)
-            rows.flags.writeable = False  # it is shared
-            for old in list(self._epochs)[
-                : 1 - KEPT
-            ]:  # several threads may read ahead, so each step is harmless
+            rows.flags.writeable = False  # the table is shared
+            # Threads that read ahead may run these lines concurrently, which is harmless.
+            for old in list(self._epochs)[: 1 - KEPT]:
                 self._epochs.pop(old, None)
             self._epochs[epoch] = rows
         return rows[position]
 
 
 def steps_per_epoch(size: int, batch_size: int) -> int:
-    """Full batches in one pass over `size` examples."""
+    """The number of full batches in `size` examples."""
     return size // batch_size

@@ -1,13 +1,13 @@
-"""Encoded pictures (JPEG, PNG, GIF, WebP, BMP, TIFF, ...) -> uint8 arrays of one shape.
+"""Decodes pictures (JPEG, PNG, GIF, WebP, BMP, TIFF, ...) to uint8 arrays of one shape.
 
-Every picture of a set is brought to one shape here, once, on the host: the largest centred box of the target's
-aspect ratio, resampled to the target (a resize of the shorter side and a centre crop in one). All random
-augmentation happens later, on the device, so one decode serves all views.
+Every picture of a set is brought to one shape on the host: the largest centred box with the target's aspect ratio,
+resampled to the target, which is a resize of the shorter side and a centre crop in one. All random augmentation
+happens later, on the device, so one decode serves all views.
 
-Whatever the file holds, the result is what a viewer would show: turned upright by its EXIF orientation, CMYK,
-palette and 16-bit pixels converted to 8-bit RGB or gray, transparency laid on white, the first frame of an
-animation. Pillow does that; ordinary JPEGs are decoded by simplejpeg where it is installed, a thinner way to the
-same libjpeg-turbo: the same pixels (tested) in a third of the time for small ones.
+The result is what a viewer would show: rotated by the EXIF orientation; CMYK, palette and 16-bit pixels converted to
+8-bit RGB or gray; transparency composited on white; the first frame of an animation. Pillow does this. Ordinary JPEGs
+are decoded by simplejpeg if it is installed, a thin wrapper of the same libjpeg-turbo: the same pixels (tested), in a
+third of the time for small pictures.
 """
 
 import contextlib
@@ -25,59 +25,54 @@ except ImportError:  # no wheel for this platform
 
 from contrastive_jax.errors import InputError
 
-SUFFIXES = frozenset(
-    (
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".gif",
-        ".webp",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-    )
-)
-"""Endings, in lower case, of the files that count as pictures."""
+# fmt: off
+SUFFIXES = frozenset((
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
+))
+# fmt: on
+"""File name extensions of pictures, in lower case."""
 MODES = {1: "L", 3: "RGB"}
-ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange height and width
-JPEG, EXIF = b"\xff\xd8", b"Exif\0\0"  # how these begin
-HEADER = 1 << 16  # bytes; an EXIF segment lies at the front
-SPACES = {1: ("Gray",), 3: ("Gray", "YCbCr")}  # of JPEGs, from which libjpeg makes gray or RGB as Pillow does
+ORIENTATION = 0x0112  # EXIF tag; values 5 to 8 swap height and width
+JPEG, EXIF = b"\xff\xd8", b"Exif\0\0"  # their first bytes
+HEADER = 1 << 16  # bytes, which include the EXIF segment if there is one
+SPACES = {
+    1: ("Gray",),
+    3: ("Gray", "YCbCr"),
+}  # JPEG color spaces that libjpeg converts to gray or RGB as Pillow does
 WHITE = (255, 255, 255, 255)
 
 
 class CorruptImage(InputError):
-    """A picture that cannot be decoded; the sentence names it."""
+    """A picture that cannot be decoded; the message names it."""
 
 
 def decode(data: bytes, shape: tuple[int, int, int], where: str = "") -> UInt8[np.ndarray, "h w c"]:
-    """The picture in `data` as an array of `shape` (height, width, channels).
+    """Decodes a picture to an array of `shape` (height, width, channels).
 
-    JPEGs at least twice as large as needed are decoded at 1/2, 1/4 or 1/8 of their size by libjpeg's scaled
-    inverse DCT: several times faster, and the antialiased resize that follows sees the same frequencies.
+    A JPEG at least twice as large as needed is decoded at 1/2, 1/4 or 1/8 of its size by libjpeg's scaled inverse
+    DCT: several times faster, and the antialiased resize that follows sees the same frequencies.
 
-    where: what to call the picture in a `CorruptImage`.
+    Args:
+      where: the picture's name in error messages.
+
+    Raises:
+      CorruptImage: the picture cannot be decoded.
     """
     found = _ordinary_jpeg(data, shape) if data[:2] == JPEG else None
     return _any_picture(data, shape, where) if found is None else found
 
 
 def natural_size(data: bytes, where: str = "") -> tuple[int, int]:
-    """Height and width of the picture as it is shown, from its header."""
+    """Height and width of the picture as a viewer shows it, read from its header."""
     with _opened(data, where) as image:
         width, height = image.size
         return (width, height) if _turned(image) else (height, width)
 
 
 def faithful(data: bytes, channels: int, where: str = "") -> bytes:
-    """`data` itself where every decoder shows the same 8-bit picture, else the picture as a PNG.
+    """`data` itself if every decoder gives the same 8-bit picture, else the picture as a PNG.
 
-    Decodes all of it, so a picture that passes is whole.
+    Decodes the whole picture, so one that passes is not truncated.
     """
     with _opened(data, where) as image:
         image.load()
@@ -89,7 +84,7 @@ def faithful(data: bytes, channels: int, where: str = "") -> bytes:
 
 
 def png(image: np.ndarray) -> bytes:
-    """An image [height, width, 1 or 3] or [height, width], uint8, as a lossless PNG."""
+    """Encodes a uint8 image of shape [height, width, 1 or 3] or [height, width] as PNG."""
     buffer = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image).save(buffer, "png", compress_level=3)
     return buffer.getvalue()
@@ -109,7 +104,7 @@ def _any_picture(data: bytes, shape: tuple[int, int, int], where: str) -> UInt8[
 
 
 def _ordinary_jpeg(data: bytes, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "h w c"] | None:
-    """A whole, upright JPEG in gray or YCbCr, as `_any_picture` would return it; None for any other."""
+    """Decodes an upright, complete JPEG in gray or YCbCr as `_any_picture` would; None for any other picture."""
     if simplejpeg is None:
         return None
     height, width, channels = shape
@@ -124,7 +119,7 @@ def _ordinary_jpeg(data: bytes, shape: tuple[int, int, int]) -> UInt8[np.ndarray
         image = simplejpeg.decode_jpeg(
             data, mode, min_height=least_rows, min_width=least_columns, min_factor=factor
         )
-    except ValueError:  # also at a mere warning of the decoder: let Pillow judge it
+    except ValueError:  # even a warning of the decoder raises it; Pillow decides then
         return None
     if image.shape == shape:
         return image
@@ -138,19 +133,19 @@ def _is_turned(data: bytes) -> bool:
 
 @contextlib.contextmanager
 def _opened(data: bytes, where: str) -> Iterator[Image.Image]:
-    """Pillow's image. Its plugins raise almost anything at malformed bytes; here all of it is `CorruptImage`."""
+    """Opens a picture with Pillow, whose plugins raise almost anything; all of it becomes `CorruptImage`."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             yield image
     except CorruptImage:
         raise
     except Exception as error:
-        reason = "no known picture format" if isinstance(error, Image.UnidentifiedImageError) else error
+        reason = "unknown picture format" if isinstance(error, Image.UnidentifiedImageError) else error
         raise CorruptImage(f"{where or 'a picture'} cannot be decoded ({reason}).") from error
 
 
 def _turned(image: Image.Image) -> bool:
-    """Whether showing the picture upright exchanges its height and width."""
+    """Whether showing the picture upright swaps its height and width."""
     return "exif" in image.info and image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
 
 
@@ -159,16 +154,16 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _shrink_factor(size: tuple[int, int], target: tuple[int, int]) -> int:
-    """How much smaller a JPEG may be decoded and still cover `target`: 8, 4, 2 or 1 times."""
+    """By what factor a JPEG may be shrunk in decoding and still cover `target`: 8, 4, 2 or 1."""
     return next((f for f in (8, 4, 2) if all(given >= f * wanted for given, wanted in zip(size, target))), 1)
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     """The picture as 8-bit gray (`L`) or `RGB`."""
-    if image.mode.startswith("I;16"):  # Pillow would clip these to 255 instead of scaling them
+    if image.mode.startswith("I;16"):  # Pillow would clip them to 255 instead of scaling
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError(f"its {image.mode} pixels have no known range; store 8 or 16 bits per channel")
+        raise ValueError(f"its {image.mode} pixels have no defined range; store 8 or 16 bits per channel")
     if image.mode != mode and image.has_transparency_data:
         shown = image.convert("RGBA")
         shown = Image.alpha_composite(Image.new("RGBA", shown.size, WHITE), shown)
@@ -178,7 +173,7 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _cover(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """The largest centred box of the target's aspect ratio, resampled (antialiased bilinear) to it."""
+    """Resamples the largest centred box with the target's aspect ratio to the target (antialiased bilinear)."""
     have = picture.size
     scale = max(width / have[0], height / have[1])
     box = min(width / scale, have[0]), min(height / scale, have[1])

@@ -1,4 +1,4 @@
-"""A data set in device memory: uint8 images split over the devices, gathered by row inside the step."""
+"""A data set in device memory: uint8 images sharded over the devices and gathered by row inside the step."""
 
 from typing import NamedTuple
 
@@ -10,19 +10,18 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, Int32, UInt8
 
 from contrastive_jax.data.dataset import Dataset
-from contrastive_jax.methods import Batch
 from contrastive_jax.parallel.mesh import batch_sharding, data_devices, replicated
 
 
 class Resident(NamedTuple):
     image: UInt8[Array, "row height width channel"]
-    """Split over the devices; filled up with black rows that no index names."""
+    """Sharded over the devices; padded with black rows that no index refers to."""
     label: Int32[Array, " row"]
-    """A copy on every device."""
+    """Replicated."""
 
 
 def resident(dataset: Dataset, mesh: Mesh) -> Resident:
-    """Copies the data set to the devices; every process copies only what its own devices hold."""
+    """Copies the data set to the devices; each process copies only the part of its devices."""
     size = len(dataset.labels)
     parts = data_devices(mesh)
     rows = -(-size // parts) * parts
@@ -39,8 +38,8 @@ def resident(dataset: Dataset, mesh: Mesh) -> Resident:
     return Resident(image, label)
 
 
-def take(data: Resident, rows: Int[Array, " batch"], mesh: Mesh) -> Batch:
-    """The batch at `rows`, as `batches.global_batch` makes it: for use inside a compiled step."""
+def take(data: Resident, rows: Int[Array, " batch"], mesh: Mesh) -> dict[str, Array]:
+    """The batch at `rows`, as `batches.global_batch` makes it, inside a compiled step."""
     batch = {
         "image": jnp.take(data.image, rows, axis=0, mode="clip"),
         "label": jnp.take(data.label, rows, axis=0, mode="clip"),
@@ -50,7 +49,7 @@ def take(data: Resident, rows: Int[Array, " batch"], mesh: Mesh) -> Batch:
 
 
 def fits(dataset_bytes: int, mesh: Mesh) -> bool:
-    """Whether the set takes at most a quarter of each device's memory (of 8 GiB where that is not known)."""
+    """Whether the set takes at most a quarter of each device's memory, which counts as 8 GiB if unknown."""
     statistics = mesh.local_devices[0].memory_stats() or {}
     limit = statistics.get("bytes_limit", 8 * 2**30)
     return dataset_bytes / data_devices(mesh) <= limit / 4

@@ -1,16 +1,14 @@
-"""How the batches of an epoch are drawn from a data set: pure functions of (labels, seed, epoch).
+"""How the batches of an epoch are drawn from a data set: pure functions of (labels, seed, epoch, batch size).
 
-An epoch is `size // batch_size` steps with every sampler, so that schedules and records compare.
+With every sampler an epoch has `size // batch_size` steps, so schedules and logs are comparable.
 """
 
 import dataclasses
-import sys
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, Int64
 
-from contrastive_jax.config.schema import find_in_module
 from contrastive_jax.errors import InputError
 
 Labels = Int[np.ndarray, " size"]
@@ -22,7 +20,7 @@ class Sampler(Protocol):
     """A frozen dataclass; its fields are the section `sampler` of a config."""
 
     def check(self, labels: Labels, batch_size: int) -> None:
-        """Raises InputError where such batches cannot be drawn."""
+        """Raises InputError if such batches cannot be drawn."""
         ...
 
     def epoch(self, labels: Labels, seed: int, epoch: int, batch_size: int) -> Rows:
@@ -30,14 +28,9 @@ class Sampler(Protocol):
         ...
 
 
-def sampler(name: str) -> type:
-    """The sampler class called `name` (uniform, class_aware, balanced); InputError otherwise."""
-    return find_in_module(sys.modules[__name__], name, "sampler")
-
-
 @dataclasses.dataclass(frozen=True)
 class Uniform:
-    """Every example once per epoch, in a fresh order; those that fill no last batch are dropped (others next)."""
+    """Every example once per epoch, in a new order. The last incomplete batch is dropped, different ones each epoch."""
 
     def check(self, labels, batch_size):
         pass
@@ -52,15 +45,15 @@ class Uniform:
 class ClassAware:
     """Batches of `batch_size / per_class` different classes with `per_class` different examples each (MCL).
 
-    Classes are drawn anew for every batch. Within an epoch a class deals its examples like a shuffled pack and
-    shuffles again when fewer than `per_class` are left, so an example may come twice in an epoch, or not at all.
+    The classes are drawn anew for every batch. Each class deals its examples like a shuffled deck of cards, and
+    reshuffles when fewer than `per_class` are left, so an epoch may contain an example twice or not at all.
     """
 
     per_class: int = 2
 
     def __post_init__(self):
         if self.per_class < 1:
-            raise InputError(f"sampler.per_class is {self.per_class}: give 1 or more.")
+            raise InputError(f"sampler.per_class is {self.per_class}; it must be 1 or more.")
 
     def check(self, labels, batch_size):
         refuse_unlabelled(labels)
@@ -68,12 +61,12 @@ class ClassAware:
         served = int(np.sum(counts >= self.per_class))
         if batch_size % self.per_class:
             raise InputError(
-                f"batch_size {batch_size} is no multiple of sampler.per_class {self.per_class}: change one of them."
+                f"batch_size {batch_size} is not a multiple of sampler.per_class {self.per_class}; change one of them."
             )
         if batch_size > served * self.per_class:
             raise InputError(
                 f"a class-aware batch of {batch_size} needs {batch_size // self.per_class} classes with"
-                f" {self.per_class} examples each, but the data set has {served} such classes: use a batch_size of"
+                f" {self.per_class} examples each, but the data set has {served} such classes; use a batch_size of"
                 f" at most {served * self.per_class}, or a larger sampler.per_class."
             )
 
@@ -88,7 +81,7 @@ class ClassAware:
 
 @dataclasses.dataclass(frozen=True)
 class Balanced:
-    """Every class equally often, whatever its size (long-tailed sets): rare examples come often, common ones seldom."""
+    """Every class equally often, for long-tailed sets: examples of rare classes are repeated more often."""
 
     def check(self, labels, batch_size):
         refuse_unlabelled(labels)
@@ -103,7 +96,7 @@ class Balanced:
 
 
 def deal(labels: Labels, drawn: Int[np.ndarray, "time class"], per_class: int, seed: int, epoch: int):
-    """`[time, class, per_class]`: `per_class` examples of every class drawn, from packs shuffled per class."""
+    """`per_class` examples for every class in `drawn`, from one shuffled deck per class: [time, class, per_class]."""
     rows = np.empty((*drawn.shape, per_class), np.int64)
     for label in np.unique(drawn):
         members = np.flatnonzero(labels == label)
@@ -117,16 +110,15 @@ def deal(labels: Labels, drawn: Int[np.ndarray, "time class"], per_class: int, s
 
 
 def permutation(size: int, seed: int, epoch: int) -> Int64[np.ndarray, " size"]:
-    """A permutation of 0..size-1 that depends on (seed, epoch) alone; equal 64-bit words keep their positions."""
+    """A permutation of 0..size-1 that depends only on (seed, epoch); equal 64-bit words keep their order."""
     return np.argsort(raw_words(seed, epoch)(size), kind="stable").astype(np.int64)
 
 
 def raw_words(*entropy: int):
-    """A stream of 64-bit words.
+    """A function that returns the next n words of a stream of 64-bit words.
 
-    Raw words of the bit generator, not `Generator.permutation`: numpy promises the streams of SeedSequence and
-    PCG64 for ever, but may change what Generator makes of them (NEP 19), and a run may be resumed under another
-    numpy.
+    They are the bit generator's raw words. NumPy guarantees the streams of SeedSequence and PCG64, but may change
+    how `Generator.permutation` uses them (NEP 19), and a run may be resumed under another version of NumPy.
     """
     return np.random.PCG64(np.random.SeedSequence(entropy)).random_raw
 
@@ -134,5 +126,5 @@ def raw_words(*entropy: int):
 def refuse_unlabelled(labels: Labels) -> None:
     if labels.min() < 0:
         raise InputError(
-            "this sampler needs labels, and the data set has none: use --config.sampler.name=uniform."
+            "this sampler needs labels, and the data set has none; use --config.sampler.name=uniform."
         )

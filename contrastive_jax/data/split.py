@@ -1,7 +1,7 @@
-"""The split grammar of all sources: `train`, `test`, `train[:90%]`, `train[90%:]`, `train[100:200]`.
+"""The split expressions of all sources: `train`, `test`, `train[:90%]`, `train[90%:]`, `train[100:200]`.
 
-It is the subset of tensorflow-datasets' grammar that names one contiguous range, with the same rounding, so
-an expression means the same examples whichever source reads it.
+This is the subset of tensorflow-datasets' grammar for one contiguous range, with the same rounding, so an expression
+selects the same range whichever source reads it.
 """
 
 import dataclasses
@@ -22,20 +22,24 @@ class MissingSplit(InputError):
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """A parsed expression: the stored split and the range of it; an empty bound is the end itself."""
+    """A parsed expression: a stored split and a range of it. An empty bound means the start or the end."""
 
     name: str
     start: str
     stop: str
 
     def rows(self, size: int) -> slice:
-        """The range in a stored split of `size` examples; an InputError where it is empty or too long."""
+        """The range in a stored split of `size` examples.
+
+        Raises:
+          InputError: the range is empty or ends after the split.
+        """
         start = _position(self.start, size) if self.start else 0
         stop = _position(self.stop, size) if self.stop else size
         if not 0 <= start < stop <= size:
             raise InputError(
-                f"split '{self}' takes examples {start} to {stop} of {size}; "
-                "choose a range that is not empty and lies inside the split."
+                f"split '{self}' selects examples {start} to {stop} of {size}; "
+                "choose a range that is not empty and is inside the split."
             )
         return slice(start, stop)
 
@@ -44,12 +48,16 @@ class Split:
 
 
 def parse_split(expression: str, names: Iterable[str] = TRAIN_AND_TEST) -> Split:
-    """Parses `name`, or `name[from:to]` with examples or percent, where `name` is one of `names`."""
+    """Parses `name` or `name[from:to]`, with bounds in examples or percent.
+
+    Raises:
+      MissingSplit: `name` is not one of `names`.
+      InputError: the expression has another form.
+    """
     match = _EXPRESSION.fullmatch(expression.strip())
     if not match:
         raise InputError(
-            f"split '{expression}' is not understood; write it as train, train[:90%], train[90%:] "
-            "or train[100:200]."
+            f"split '{expression}' is not valid; write it as train, train[:90%], train[90%:] or train[100:200]."
         )
     name, start, stop = match.groups(default="")
     if name not in names:
@@ -58,5 +66,5 @@ def parse_split(expression: str, names: Iterable[str] = TRAIN_AND_TEST) -> Split
 
 
 def _position(bound: str, size: int) -> int:
-    """`90%` of the examples rounded to the nearest (as tensorflow-datasets does), or `100` as it stands."""
+    """A bound such as `90%`, rounded to the nearest example as in tensorflow-datasets, or `100`."""
     return round(int(bound[:-1]) * size / 100) if bound.endswith("%") else int(bound)

@@ -1,12 +1,11 @@
-"""Stores any of our sources as a prepared tensorflow-datasets directory of array_record files, resumably.
+"""Stores any source as a prepared tensorflow-datasets directory of array_record files, without TensorFlow.
 
-Needs no TensorFlow. While it works, everything lies in DIR/name/1.0.0.incomplete: `plan.json` says what is being
-stored, and every finished shard has its final name and a `.json` that tells what is in it; a shard takes its
-name only when it is whole and on disk. A killed run goes on with the missing shards. The directory becomes
-DIR/name/1.0.0 when all is there, in one rename.
+The work happens in DIR/name/1.0.0.incomplete. `plan.json` there says what is being stored. A shard gets its final name
+when it is complete and on disk, and a `.json` beside it describes its content. A killed run resumes with the missing
+shards. At the end, one rename makes the directory DIR/name/1.0.0.
 
-Pictures keep their bytes (a JPEG is not encoded again); arrays and what few decoders show alike (CMYK, 16 bits,
-EXIF-turned, GIF, ...) become PNG.
+Pictures keep their bytes: a JPEG is not encoded again. Arrays, and formats that decoders disagree on (CMYK, 16 bits,
+EXIF orientation, GIF, ...), become PNG.
 """
 
 import concurrent.futures
@@ -26,8 +25,8 @@ from contrastive_jax.data.encoded import EncodedImages, ImageSet, cores, corrupt
 from contrastive_jax.data.pictures import CorruptImage
 from contrastive_jax.errors import InputError
 
-PER_SHARD = 2048  # examples; what a killed run loses at most
-OPTIONS = "group_size:1,uncompressed"  # records are read one by one, and pictures are compressed already
+PER_SHARD = 2048  # examples, the most that a killed run loses
+OPTIONS = "group_size:1,uncompressed"  # records are read one at a time, and pictures are already compressed
 
 
 def store(
@@ -39,11 +38,16 @@ def store(
     skip_corrupt: bool = False,
     image_size: int = 0,
 ) -> list[str]:
-    """Writes `splits` to `folder` (DIR/name/version) and returns a sentence per corrupt picture left out.
+    """Writes `splits` to `folder` (DIR/name/version).
 
-    image_size: store all pictures resized to this size, as PNG; 0 keeps their bytes.
+    Args:
+      image_size: store all pictures resized to this size, as PNG; 0 keeps their bytes.
 
-    Raises CorruptImage, after everything else was stored, if there are corrupt pictures that may not be skipped.
+    Returns:
+      A message for each corrupt picture that was left out.
+
+    Raises:
+      CorruptImage: there are corrupt pictures, and `skip_corrupt` is false. Everything else is stored by then.
     """
     incomplete = folder.with_name(folder.name + ".incomplete")
     plan = {"description": description, "image_size": image_size, "splits": _fingerprints(splits)}
@@ -83,7 +87,7 @@ def store(
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Some examples of a split, and the file that they go into."""
+    """A range of a split's examples and the file that stores them."""
 
     split: str
     file: str
@@ -95,7 +99,7 @@ class Shard:
         return folder / (self.file + ".json")
 
     def encoded(self, row: int) -> bytes | CorruptImage:
-        """The picture as it is stored."""
+        """The bytes that are stored for the picture, or its error."""
         images = self.images
         if not isinstance(images, EncodedImages):
             return pictures.png(images.images[row])
@@ -109,7 +113,7 @@ class Shard:
             return error
 
     def features(self) -> dict[str, Any]:
-        """The features of its examples, as tensorflow-datasets describes them."""
+        """The features of the examples, as tensorflow-datasets describes them."""
         import tensorflow_datasets as tfds
 
         height, width, channels = self.images.image_shape
@@ -134,7 +138,7 @@ def _shards(name: str, split: str, images: ImageSet, image_size: int) -> Iterato
 def _write(
     shard: Shard, folder: pathlib.Path, threads: concurrent.futures.Executor, bar: tqdm, skip_corrupt: bool
 ) -> dict[str, Any]:
-    """Writes one shard, unless a picture is corrupt and may not be skipped; returns what it holds."""
+    """Writes one shard, unless a picture is corrupt and must not be skipped; returns a description of its content."""
     import tensorflow_datasets as tfds
     from array_record.python.array_record_module import ArrayRecordWriter
     from tensorflow_datasets.core.example_serializer import ExampleSerializer
@@ -158,28 +162,28 @@ def _write(
         part.unlink()
         return note
     if note["examples"] == 0:
-        raise InputError(f"every picture of shard {shard.file} is corrupt: {note['corrupt'][0]}")
+        raise InputError(f"all pictures of shard {shard.file} are corrupt: {note['corrupt'][0]}")
     _settle(part, folder / shard.file)
     temporary = shard.note(folder).with_suffix(f".part{os.getpid()}")
     temporary.write_text(json.dumps(note))
-    _settle(temporary, shard.note(folder))  # last: a shard without its note is written again
+    _settle(temporary, shard.note(folder))  # last: a shard without a note is written again
     return note
 
 
 def _settle(part: pathlib.Path, final: pathlib.Path) -> None:
-    """Gives a whole file its name, once its bytes are on the disk."""
+    """Renames a complete file to its final name once its bytes are on disk."""
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(final)
 
 
 def _open(incomplete: pathlib.Path, plan: dict[str, Any]) -> None:
-    """Makes the working directory, or finds that of a killed run with the same plan."""
+    """Creates the working directory, or reopens that of a killed run with the same plan."""
     file = incomplete / "plan.json"
     if file.exists():
         if json.loads(file.read_text()) != plan:
             raise InputError(
-                f"{incomplete} is the unfinished work of another source, or the pictures have changed since; "
+                f"{incomplete} belongs to an unfinished run with another source or other pictures; "
                 "delete that folder to start again."
             )
         for part in incomplete.glob("*.part*"):
@@ -192,7 +196,7 @@ def _open(incomplete: pathlib.Path, plan: dict[str, Any]) -> None:
 
 
 def _fingerprints(splits: dict[str, ImageSet]) -> dict[str, Any]:
-    """What tells one content from another: hashes of labels and of pixels or paths."""
+    """Identifies the content of the splits by hashes of the labels and of the pixels or paths."""
     found = {}
     for split, images in splits.items():
         digest = hashlib.sha256(images.labels.tobytes())
@@ -207,7 +211,7 @@ def _fingerprints(splits: dict[str, ImageSet]) -> dict[str, Any]:
 
 
 def _list(folder: pathlib.Path, sentences: list[str]) -> None:
-    """corrupt.txt, a line per picture; none where there is none."""
+    """Writes corrupt.txt with one line per picture; removes it if there are none."""
     file = folder / "corrupt.txt"
     if sentences:
         file.write_text("\n".join(sentences) + "\n", encoding="utf-8", errors="surrogateescape")
@@ -218,7 +222,7 @@ def _list(folder: pathlib.Path, sentences: list[str]) -> None:
 def _write_metadata(
     folder: pathlib.Path, shards: list[Shard], done: dict[str, dict[str, Any]], description: str
 ) -> None:
-    """dataset_info.json and features.json."""
+    """Writes dataset_info.json and features.json."""
     import tensorflow_datasets as tfds
     from etils import epath
 

@@ -1,19 +1,18 @@
-"""The stream: batches of a set that is too large for device memory, made on the host while the device computes.
+"""Batches of a set that is too large for device memory, made on the host while the devices compute.
 
-Grain worker processes, or threads on a machine of few cores, decode whole batches (pictures in files or records);
-one thread gathers them from arrays, with one indexing operation per batch. Another thread copies them to the
-devices a few steps ahead. Everything is a
-function of the step's number, so a stream opened at step k continues exactly, with any number of workers, and
-the batches equal those of `global_batch` and of the resident pipeline.
+Grain worker processes, or threads on a machine with few cores, decode whole batches of pictures. Arrays are gathered
+by one thread with one indexing operation per batch. Another thread copies batches to the devices a few steps ahead.
+Everything is a function of the step number, so a stream opened at step k continues a run exactly, with any number of
+workers, and its batches equal those of `global_batch` and of the resident pipeline.
 
-Worker processes are spawned: a script that opens a stream needs the usual `if __name__ == "__main__":`.
+Worker processes are spawned, so a script that opens a stream needs `if __name__ == "__main__":`.
 """
 
 import dataclasses
 import math
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 import grain
 import jax
@@ -27,32 +26,37 @@ from contrastive_jax.data.encoded import ImageSet, cores
 
 HostBatch = dict[str, np.ndarray]
 AHEAD = 2  # batches that wait on the devices
-FEW_CORES = 4  # up to here threads are cheaper than processes, whose batches cross shared memory
-SMALL = 1 << 16  # bytes; smaller arrays are sent from the workers through a pipe
+FEW_CORES = (
+    4  # up to this number, threads are cheaper than processes, which pass batches through shared memory
+)
+SMALL = 1 << 16  # bytes; workers send smaller arrays through a pipe
 NEVER = 2**31  # steps; no run is longer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Stream:
-    """Where batches come from and where they go."""
+    """Makes the batches of `dataset` on the devices of `sharding`."""
 
     dataset: ImageSet
     indices_at: Callable[[int], Int[np.ndarray, " batch"]]
-    """The rows of a step: the same in all processes of a job; picklable, and without JAX, for the workers."""
+    """The rows of a step, the same in all processes of a job. Workers pickle it, so it must not use JAX."""
     batch_size: int
-    """Rows of every step, over all processes."""
+    """Rows per step, over all processes."""
     sharding: jax.sharding.Sharding
-    """How arrays are laid out along the batch."""
+    """How arrays are sharded along the batch."""
     workers: int = -1
-    """Processes that decode; 0: threads of this process; -1: none for arrays and on few cores, else one per core."""
+    """Processes that decode. 0: threads of this process. -1: 0 for arrays and on few cores, else one per core."""
 
-    def batches(self, first_step: int) -> Iterator[dict[str, Array]]:
-        """The batches of `first_step` and all later steps, as `batches.global_batch` makes them.
+    def batches(self, first_step: int) -> Generator[dict[str, Array]]:
+        """Yields the batches of `first_step` and all later steps, as `batches.global_batch` makes them.
 
-        Close the iterator (or let it go) to end the workers. Raises CorruptImage, naming the file.
+        Close the iterator, or drop it, to stop the workers.
+
+        Raises:
+          CorruptImage: a picture cannot be decoded; the message names the file.
         """
         workers = self._workers()
-        if workers and not flags.FLAGS.is_parsed():  # Grain asks absl's flags, which only commands parse
+        if workers and not flags.FLAGS.is_parsed():  # Grain reads absl's flags, which only commands parse
             flags.FLAGS(["stream"])
         mine = local_rows(self.batch_size, self.sharding)
         shape = (len(mine), *self.dataset.image_shape)
@@ -78,14 +82,14 @@ class Stream:
         return 0 if isinstance(self.dataset, Dataset) or cores() <= FEW_CORES else cores()
 
     def _threads(self, workers: int) -> grain.ReadOptions:
-        """Threads that make batches ahead; none in a worker process, which has its own queue."""
+        """Threads that make batches in advance; none in a worker process, which has a queue of its own."""
         count = 0 if workers else 1 if isinstance(self.dataset, Dataset) else min(cores(), FEW_CORES)
         return grain.ReadOptions(num_threads=count, prefetch_buffer_size=count + 1 if count else 0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Decode:
-    """Step -> this process's rows of the batch, on the host. Runs in the workers."""
+    """Maps a step to this process's rows of the batch, on the host. Runs in the workers."""
 
     dataset: ImageSet
     indices_at: Callable[[int], Int[np.ndarray, " batch"]]
@@ -101,13 +105,13 @@ class Decode:
 
 
 def local_rows(batch_size: int, sharding: jax.sharding.Sharding) -> Int64[np.ndarray, " local"]:
-    """Which rows of a global batch lie on devices of this process, in rising order."""
+    """The rows of a global batch that are on devices of this process, in ascending order."""
     parts = sharding.addressable_devices_indices_map((batch_size,)).values()
     return np.unique(np.concatenate([np.arange(batch_size)[index] for index in parts if index is not None]))
 
 
 def place(batch: HostBatch, batch_size: int, sharding: jax.sharding.Sharding) -> dict[str, Array]:
-    """Global arrays from every process's own rows (`local_rows`); nothing travels between processes."""
+    """Makes global arrays from each process's `local_rows`; no data is sent between processes."""
     rows = local_rows(batch_size, sharding)
 
     def put(local: np.ndarray) -> Array:
@@ -115,7 +119,7 @@ def place(batch: HostBatch, batch_size: int, sharding: jax.sharding.Sharding) ->
             start, stop, _ = index[0].indices(batch_size)
             first = np.searchsorted(rows, start)
             held = local[first : first + stop - start]
-            # A device array on CPU may alias its source, and shared memory is to be given back soon.
+            # A device array on a CPU may alias its source, but shared memory is soon reused.
             return np.array(held) if isinstance(held, SharedMemoryArray) else held
 
         return jax.make_array_from_callback((batch_size, *local.shape[1:]), sharding, shard)
@@ -124,8 +128,8 @@ def place(batch: HostBatch, batch_size: int, sharding: jax.sharding.Sharding) ->
 
 
 def _shared_memory(shape: tuple[int, ...], workers: int) -> grain.experimental.DatasetOptions:
-    """Arrays of images come from the workers in shared memory, where there is enough of it (containers have little)."""
+    """Workers send images through shared memory if there is enough of it, which containers often lack."""
     folder = pathlib.Path("/dev/shm")
-    needed = 3 * max(1, workers) * math.prod(shape)  # in the making, in the queue, being copied
+    needed = 3 * max(1, workers) * math.prod(shape)  # one being made, one in the queue, one being copied
     enough = not folder.is_dir() or shutil.disk_usage(folder).free > needed
     return grain.experimental.DatasetOptions(min_shm_size=SMALL if enough else needed)

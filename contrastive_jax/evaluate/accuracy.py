@@ -1,4 +1,4 @@
-"""Whether a prediction hits, and the ensemble of exits."""
+"""Top-k hits, and the ensemble of exits."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -27,5 +27,5 @@ def with_ensemble(logits: dict[str, Float[Array, "*heads n classes"]]) -> dict[s
 
 
 def _like(rows: Array, logits: Array) -> Array:
-    """`rows` [n, m] with leading axes of size one, to stand beside logits [*heads, n, classes]."""
+    """`rows` [n, m] with leading axes of size one, to broadcast against logits [*heads, n, classes]."""
     return rows.reshape((1,) * (logits.ndim - 2) + rows.shape)

@@ -1,10 +1,10 @@
-"""What an encoder has to beat: multinomial logistic regression on the raw pixels (scikit-learn, L-BFGS).
+"""The baseline that an encoder has to beat: multinomial logistic regression on the raw pixels (scikit-learn, L-BFGS).
 
     minimise mean cross-entropy + (penalty / 2) |W|^2 on standardised pixels, the intercept free
 
-The penalty is chosen on the last tenth of the training images in a seeded order, then the fit goes on with
-all of them. The optimiser stops after a fixed number of steps, each candidate starting from the one before:
-on 10,000 images of Fashion-MNIST, three times as many steps change the accuracy by 0.1 points.
+The penalty is chosen on the last tenth of the training images in a seeded order; the fit then continues on all of
+them. The optimizer stops after a fixed number of steps, and each candidate starts from the previous one. On 10,000
+images of Fashion-MNIST, three times as many steps change the accuracy by 0.1 points.
 """
 
 import warnings
@@ -43,7 +43,7 @@ def pixel_logistic_regression(
 
 def _fit(model: LogisticRegression, x, y, penalty: float) -> None:
     model.set_params(C=1 / (penalty * len(x)), max_iter=STEPS)
-    # One thread: matrices this small lose more to threads that wait for each other than they gain.
+    # One thread: on matrices this small, synchronising threads costs more than it gains.
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of steps is ours, see above
         model.fit(x, y)

@@ -1,7 +1,7 @@
 """What a network costs: multiply-adds, parameters and activations, counted in its jaxpr.
 
 Counting needs no accelerator and no run: convolutions and matrix products are read off the traced program, those
-inside `jit`, `custom_vjp`, `checkpoint`, `cond` and `scan` too. What an output does not need is not counted for it.
+inside `jit`, `custom_vjp`, `checkpoint`, `cond` and `scan` too. Only what an output depends on is counted for it.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ class Cost(NamedTuple):
     """Multiply-adds of convolutions and matrix products; a padded pixel counts like any other."""
     activations: int
     """Bytes of all arrays that convolutions and products read or write, each once and without weights: what a
-    backward pass through layers with normalisations keeps at least."""
+    backward pass through layers with normalisation has to keep."""
 
 
 def costs(function: Callable[..., Mapping[str, Any]], params: Any, state: Any, *data: Any) -> dict[str, Cost]:
@@ -47,7 +47,7 @@ def costs(function: Callable[..., Mapping[str, Any]], params: Any, state: Any, *
 
 @dataclasses.dataclass(eq=False)
 class Value:
-    """One array of the program, of its own identity: JAX shares the variables of equal bodies between calls."""
+    """One array of the program, compared by identity: JAX shares the variables of equal bodies between calls."""
 
     aval: Any
 
@@ -61,7 +61,7 @@ class Operation(NamedTuple):
 
 
 def cost(operations: list[Operation], wanted: list[Value], weights: list[Value], moving: set[Value]) -> Cost:
-    """Of the operations that lead to `wanted`, found from the end."""
+    """The cost of the operations that lead to `wanted`, found by walking back from the end."""
     needed, macs, maps = set(wanted), 0, set()
     for operation in reversed(operations):
         if needed.isdisjoint(operation.outputs):
@@ -125,7 +125,7 @@ def inner(equation: Any) -> list[Jaxpr]:
 
 
 def equation_macs(equation: Any) -> int:
-    """Multiply-adds of an equation and whatever runs inside. Raises ValueError where nobody knows how often."""
+    """Multiply-adds of an equation and whatever runs inside. Raises ValueError if a loop has no known length."""
     name = equation.primitive.name
     if name == "conv_general_dilated":
         kernel = equation.invars[1].aval

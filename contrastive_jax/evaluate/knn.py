@@ -2,9 +2,9 @@
 
     s = f_test . f_train (L2-normalised),  score(c) = sum over the k nearest of class c of exp(s / tau)
 
-The similarities are walked through in blocks of test rows and, for each, in blocks of training rows with a
-running list of the nearest, so that memory does not grow with the product of the two. Equal similarities
-rank by the training row's number, equal scores by the class.
+Similarities are computed in blocks of test rows and, for each, in blocks of training rows with a running list of the
+nearest, so memory does not grow with the product of the two. Ties in similarity rank by training row, ties in score by
+class.
 """
 
 import functools
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from contrastive_jax.losses.normalize import l2_normalize
+from contrastive_jax.losses import l2_normalize
 
 Features = Mapping[str, Float[Array | np.ndarray, "_ _"]]
 
@@ -53,9 +53,9 @@ def predict(
     test_block: int = 256,
     train_block: int = 8192,
 ) -> Int[Array, "k test top"]:
-    """The five classes (or all, where there are fewer) with the highest scores, best first, for every k.
+    """The five classes (all, if there are fewer) with the highest scores, best first, for every k.
 
-    A k larger than the training set lets all of it vote.
+    If k exceeds the training set, every row votes.
     """
     train, test = (l2_normalize(jnp.asarray(x).astype(float)) for x in (train, test))
     nearest = min(max(ks), train.shape[0])
@@ -106,7 +106,7 @@ def _votes(
 def _blocks(
     x: Float[Array, "n dim"], size: int
 ) -> tuple[Float[Array, "blocks size dim"], Int[Array, "blocks size"]]:
-    """Rows in blocks of equal size, with their numbers; filled up with rows numbered -1."""
+    """Rows in blocks of equal size, with their numbers; padded with rows numbered -1."""
     size = min(size, x.shape[0])
     missing = -x.shape[0] % size
     row = jnp.pad(jnp.arange(x.shape[0]), (0, missing), constant_values=-1)

@@ -3,10 +3,9 @@
     heads[exit] = {"kernel": [rates, dim, classes], "bias": [rates, classes]}
     loss = mean over the batch of the cross-entropy of features @ kernel + bias
 
-The heads do not see each other: training them together is training each of them alone. `fit` runs the
-epochs on features that are at hand (or made anew for each epoch, for augmented images); `train_step` is the
-same step on one batch of features. How the classifiers are trained is `protocol.py`, how a learning rate is
-chosen `selection.py`.
+The heads are independent: training them together equals training each of them alone. `fit` runs the epochs on
+precomputed features, or on features recomputed for each epoch (augmented images); `train_step` is the same step on one
+batch of features. `protocol.py` says how the classifiers are trained, `selection.py` how a learning rate is chosen.
 """
 
 import functools
@@ -21,7 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from contrastive_jax.evaluate.accuracy import hits
 from contrastive_jax.evaluate.protocol import Protocol
-from contrastive_jax.losses.normalize import l2_normalize
+from contrastive_jax.losses import l2_normalize
 from contrastive_jax.train.schedules import scaled_peak
 
 Features = Mapping[str, Float[Array | np.ndarray, "_ _"]]
@@ -37,7 +36,7 @@ class HeadState(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """After one epoch: the heads, and the means over its batches as they were met (before each update)."""
+    """The heads after one epoch, and means over its batches, each taken before its update."""
 
     index: int
     heads: Heads
@@ -59,11 +58,11 @@ def fit(
     """Trains the heads and yields after each epoch.
 
     Args:
-        features: {exit: [n, dim]}, or a function of the epoch that returns them (augmented anew).
+        features: {exit: [n, dim]}, or a function of the epoch that returns them, for augmented images.
         labels: class of each row.
         rates: learning rates instead of the protocol's.
         rows: the rows to train on (default: all), in the order used when the protocol does not shuffle.
-        heads: where to start, {exit: {"kernel": [dim, classes], "bias": [classes]}}; default: the protocol's.
+        heads: initial heads, {exit: {"kernel": [dim, classes], "bias": [classes]}}; by default the protocol's.
     """
     features_of = features if callable(features) else functools.partial(_same, _on_device(features))
     rates = protocol.learning_rates if rates is None else rates
@@ -99,7 +98,7 @@ def logits(
 
 
 def init_heads(dims: dict[str, int], classes: int, protocol: Protocol) -> Heads:
-    """{exit: {"kernel": [dim, classes], "bias": [classes]}}; each exit has draws of its own."""
+    """{exit: {"kernel": [dim, classes], "bias": [classes]}}; each exit has its own draws."""
 
     def of_exit(number, dim):
         rng, kernel, bias = np.random.default_rng((protocol.seed, number)), (dim, classes), (classes,)
@@ -136,7 +135,7 @@ def train_step(
     protocol: Protocol,
     steps_per_epoch: int,
 ) -> tuple[HeadState, PerExit, PerExit]:
-    """One step of all heads on one batch of features; rows of weight 0 do not exist.
+    """One step of all heads on one batch of features; rows of weight 0 are ignored.
 
     Returns the state, and per exit the sums over the batch of the loss and of the hits before the update.
     """
@@ -201,7 +200,7 @@ def _loss(heads, features, labels, weights, protocol):
 
 
 def _batches(rows: np.ndarray, epoch: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers and weights [steps, batch] of an epoch; the last is filled up with rows of weight 0."""
+    """Row numbers and weights [steps, batch] of an epoch; the last is padded with rows of weight 0."""
     if protocol.shuffle:
         rows = np.random.default_rng((protocol.seed, epoch)).permutation(rows)
     missing = -len(rows) % protocol.batch_size

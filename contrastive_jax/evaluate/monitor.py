@@ -1,8 +1,8 @@
-"""How the representations do while a run trains, exit by exit, and a verdict in words.
+"""The health of the representations during a run, exit by exit, with a verdict in words.
 
-Once in a while the encoder, in evaluation mode, looks at a fixed few of its *training* images. The figures tell
-a healthy run from a collapsing one early; they are no evaluation (that is `linear_eval`, with a test set). Nothing
-here touches the state of the run.
+From time to time the encoder, in evaluation mode, sees a few fixed *training* images. The figures tell a healthy run
+from a collapsing one early. They are not an evaluation: that is `linear_eval`, with a test set. Nothing here changes
+the state of the run.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.data.samplers import permutation
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import hypersphere, knn
-from contrastive_jax.losses.normalize import l2_normalize
+from contrastive_jax.losses import l2_normalize
 from contrastive_jax.methods import Method
 from contrastive_jax.parallel.mesh import batch_sharding, data_devices, replicated
 from contrastive_jax.train.state import TrainState
@@ -35,9 +35,9 @@ class Monitor:
     every_epochs: float = 1.0
     """0: never."""
     examples: int = 512
-    """Training images looked at: three quarters teach the probe and the k-NN, the rest is judged."""
+    """Training images that it sees: three quarters train the probe and the k-NN, the rest test them."""
     k: int = 20
-    """Neighbours that vote."""
+    """Neighbours that vote in the k-NN."""
 
     def __post_init__(self):
         if self.every_epochs < 0:
@@ -60,11 +60,11 @@ def make_monitor(
     labelled = count >= 8 and dataset.labelled
     batch = None
 
-    def look_at(params, extra, batch):
+    def look_at(params, collections, batch):
         key = jax.random.fold_in(jax.random.key(seed), 2**31 - 2)
         views = make_views(recipe, batch["image"], key, 2)
         images = jnp.concatenate([plain(recipe, batch["image"])[:, None], views], axis=1)  # still, two views
-        seen = method.features(params, extra, images.reshape(-1, *images.shape[2:]))
+        seen = method.features(params, collections, images.reshape(-1, *images.shape[2:]))
         found = {}
         for name, features in seen.items():
             x, a, b = jnp.moveaxis(features.reshape(len(images), 3, -1), 1, 0)
@@ -80,7 +80,7 @@ def make_monitor(
         nonlocal batch
         with jax.set_mesh(mesh):
             batch = batch or global_batch(dataset, rows, batch_sharding(mesh))
-            found = jax.device_get(compiled(state.params, state.extra, batch))
+            found = jax.device_get(compiled(state.params, state.collections, batch))
         figures = {name: float(value) for name, value in found.items()}
         return figures | ({"judged": float(count - count * 3 // 4)} if labelled else {})
 
@@ -91,7 +91,7 @@ Features = Float[Array, "n dim"]
 
 
 def spread(x: Features, a: Features, b: Features) -> dict[str, Float[Array, ""]]:
-    """How the representations of still images (x) and of two views of each (a, b) lie on the sphere."""
+    """How the representations of unaugmented images (x) and of two views of each (a, b) spread over the sphere."""
     x, a, b = (l2_normalize(z.astype(jnp.float32)) for z in (x, a, b))
     return {
         "alignment": hypersphere.alignment(a, b),
@@ -109,7 +109,7 @@ def rankme(x: Features) -> Float[Array, ""]:
 
 
 def judged(x: Features, label: Int[Array, " n"], classes: int, k: int) -> dict[str, Float[Array, ""]]:
-    """Accuracy in percent on the last quarter, taught by the others."""
+    """Accuracy in percent on the last quarter, trained on the others."""
     taught = len(x) * 3 // 4
     ranked = knn.predict(x[:taught], label[:taught], x[taught:], classes=classes, ks=(k,))
     guesses = {
@@ -137,10 +137,10 @@ def ridge(
 
 
 def verdict(figures: Mapping[str, float], untrained: Mapping[str, float] | None = None) -> str:
-    """In words: `healthy`, or what is wrong with which exits; empty where nothing was looked at.
+    """`healthy`, or what is wrong with which exits; empty if there are no figures.
 
-    untrained: the figures before the first step, where they are known. Neighbours that do not agree more often
-    than those of random weights (by two standard errors) betray a shortcut, or a run too short to judge.
+    untrained: the figures before the first step, where they are known. Neighbours that do not agree more often than
+    those of random weights, by two standard errors, indicate a shortcut or a run too short to judge.
     """
     exits = sorted({name.split("/")[0] for name in figures if name.endswith("/rankme")})
     words = [
@@ -150,7 +150,7 @@ def verdict(figures: Mapping[str, float], untrained: Mapping[str, float] | None 
 
 
 def illness(exit: str, figures: Mapping[str, float], untrained: Mapping[str, float]) -> str:
-    """What is wrong with one exit; empty where nothing is."""
+    """What is wrong with one exit; empty if nothing is."""
     std, rank = figures[f"{exit}/feature_std"], figures[f"{exit}/rankme"]
     if not np.isfinite(std) or std < COLLAPSED_STD:
         return f"has collapsed to a point (feature std {std:.3f} of 1)"

@@ -1,4 +1,4 @@
-"""How linear classifiers are trained on frozen features: the settings in which the papers' protocols differ.
+"""How linear classifiers are trained on frozen features: the settings in which published protocols differ.
 
 =================  =======================================================================================
 SupContrast CIFAR  the defaults, with learning_rates=(5.0,); (1.0,) after SimCLR
@@ -40,10 +40,10 @@ class Protocol:
     """L2-normalise the features first."""
     label_smoothing: float = 0.0
     augment: str = "none"
-    """What the training images get before the encoder: `none` or `crop_flip` (resized crop and flip)."""
+    """Augmentation of the training images: `none` or `crop_flip` (resized crop and flip)."""
     shuffle: bool = True
     holdout: float = 0.1
-    """Share of the training set on which the learning rate is chosen."""
+    """Share of the training set held out to choose the learning rate."""
     seed: int = 0
 
     def __post_init__(self):

@@ -1,9 +1,9 @@
-"""The linear evaluation as it is reported: rates chosen on a slice of the training set, then one test.
+"""The linear evaluation as it is reported: learning rates chosen on a slice of the training set, then one test.
 
-With several candidate rates all are trained on the training set less the slice; each exit takes the rate that
-is best on the slice, the ensemble of exits the rate that is best for all exits together (the first listed of
-equal ones). The chosen rates are then trained on the whole training set. The last epoch is the headline. Test
-accuracy after every epoch is kept only to print its maximum as `best_test_epoch`; nothing reads it.
+With several candidates, all are trained on the training set without the slice. Each exit takes the rate that is best
+on the slice, the ensemble of exits the rate that is best for all exits together; of equal rates the first listed wins.
+The chosen rates are then trained on the whole training set. The headline is the last epoch. Test accuracy after every
+epoch is kept only to print its maximum as `best_test_epoch`; nothing reads it.
 """
 
 import dataclasses
@@ -31,13 +31,13 @@ class LinearResult:
     top1: dict[str, float]
     top5: dict[str, float]
     held_out: dict[str, dict[float, float]]
-    """Top-1 on the held-out slice for every candidate rate; empty where there was nothing to choose."""
+    """Top-1 on the held-out slice for every candidate rate; empty if there was only one."""
     train_loss: dict[str, list[float]]
     train_top1: dict[str, list[float]]
     best_test_epoch: dict[str, tuple[int, float, float]]
     """The epoch (counted from 1) of the highest test top-1, with its top-1 and top-5: printed, never used."""
     heads: dict[str, Heads]
-    """For each name the classifiers behind it: {exit: {"kernel": [dim, classes], "bias": [classes]}}."""
+    """The classifiers behind each name: {exit: {"kernel": [dim, classes], "bias": [classes]}}."""
 
 
 def evaluate(
@@ -55,9 +55,9 @@ def evaluate(
     """Chooses the rates, trains with them on the whole training set and tests after the last epoch.
 
     Args:
-        train: {exit: [n, dim]}, or a function of the epoch that returns it (augmented anew).
+        train: {exit: [n, dim]}, or a function of the epoch that returns it, for augmented images.
         clean: features of the training images without augmentation, to choose the rate on; default `train`.
-        heads: where to start; default: the protocol's init.
+        heads: initial heads; by default the protocol's.
         on_epoch: called with `select` or `train` and the epoch just finished.
     """
     check_finite(test if callable(train) else train, test)
@@ -87,7 +87,7 @@ def evaluate(
 
 
 def chosen_rates(held_out: dict[str, dict[float, float]], exits, protocol: Protocol) -> dict[str, float]:
-    """For each exit and the ensemble the rate with the highest accuracy on the slice, or the only rate."""
+    """For each exit and the ensemble the rate with the highest accuracy on the slice, or the only one."""
     if held_out:
         return {name: max(by_rate, key=by_rate.__getitem__) for name, by_rate in held_out.items()}
     names = [*exits, ENSEMBLE] if len(exits) > 1 else [*exits]
@@ -137,7 +137,7 @@ def accuracy(
 
 @functools.partial(jax.jit, static_argnames=("normalize",))
 def _hit_counts(heads, features, labels, *, normalize: bool) -> dict[str, Int[Array, "top *rates"]]:
-    """Over blocks of rows, so that the logits of a large test set never stand in memory together."""
+    """Over blocks of rows, so that the logits of a large test set are never in memory at once."""
 
     def of_row(row):
         x, label = row

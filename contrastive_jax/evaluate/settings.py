@@ -1,22 +1,22 @@
-"""What a linear evaluation is told beside its protocol."""
+"""The top-level fields of a linear evaluation."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The fields of a linear evaluation's config that stand in no section."""
+    """Top-level fields of a linear evaluation's config."""
 
     pretrained: str = ""
     """Run directory of the pretraining."""
     folder: str = "linear_eval"
-    """Where in the run directory the findings go; one folder for every way to judge."""
+    """Folder in the run directory for the results; one for every way to judge."""
     step: int = -1
     """Checkpoint to judge; -1: the newest."""
     source: str = ""
-    """Data set to judge on; empty: that of the pretraining."""
+    """Data set to judge on; empty: that of the pretraining run."""
     data_dir: str = ""
-    """Where that data set lies."""
+    """Folder of that data set."""
     batch_size: int = 512
     """Images that the encoder sees at a time."""
     knn: tuple[int, ...] = (20, 200)

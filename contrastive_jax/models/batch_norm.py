@@ -1,164 +1,110 @@
-"""BatchNorm's arithmetic in few passes over the activations: memory traffic is the time of a ResNet's step.
+"""Batch normalisation (Ioffe, Szegedy 2015) with a policy for the rows that are normalised together.
 
-Batch normalisation maps every channel by `factor * x + offset`, coefficients that come from the batch. `moments`
-reads the activations once; `rectified` multiplies out, adds a block's shortcut and applies the ReLU in one pass;
-its gradient reads them twice, once for the sums over the batch and once for the result. XLA fuses as is meant here
-only where it has no choice, hence the barriers; benchmarks/RESULTS.md holds the bytes of every variant tried.
+The papers' multi-GPU code normalises the rows of each device. Here the group is explicit, so a run can reproduce
+that or be independent of the number of devices.
 """
 
-import functools
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import AxisType
 from jaxtyping import Array, Float
 
-from contrastive_jax.parallel.mesh import DATA
-
-Map = Float[Array, "batch *space channel"]
-Grouped = Float[Array, "group rows *space channel"]
-PerChannel = Float[Array, "group channel"]
+from contrastive_jax.errors import InputError
+from contrastive_jax.models.affine import Affine, devices_in_view, materialise, moments
 
 
-class Affine(NamedTuple):
-    """`factor * x + offset`, not multiplied out yet, all in float32."""
+class BatchNorm(nn.Module):
+    """Batch normalisation over the rows of a group: scale (x - mean) / sqrt(var + epsilon) + bias.
 
-    x: Map
-    factor: PerChannel
-    """Row g holds for the g-th of equally many consecutive rows of `x`."""
-    offset: PerChannel
-    dtype: Any
+    Statistics are float32 whatever `dtype` is. Running statistics replace them when `train` is false. They move
+    towards the mean over the groups: running = momentum running + (1 - momentum) new. The variance is biased in
+    both cases, whereas PyTorch stores the unbiased running variance.
+    """
+
+    dtype: Any = jnp.float32
     """Type of the result."""
+    group: int = 0
+    """Rows normalised together: 0 the whole global batch, so that a run does not depend on the number of devices;
+    -1 the rows of one device; g > 0 every g consecutive rows."""
+    scale_init: Any = nn.initializers.ones
+    use_scale: bool = True
+    use_bias: bool = True
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    def __call__(self, x: Float[Array, "batch *space channel"], train: bool):
+        return materialise(self.affine(x, train))
+
+    @nn.compact
+    def affine(self, x: Float[Array, "batch *space channel"], train: bool) -> Affine:
+        """The map, not evaluated yet: `relu_sum` evaluates it together with a shortcut and a ReLU."""
+        x = x.astype(jnp.float32)  # once, so that the gradients of statistics and values are added in float32
+        # One dictionary `norm` per collection: the variables are named as if a Flax BatchNorm were inside.
+        learns = self.use_scale or self.use_bias
+        learned = self.param("norm", self._init_learned, x.shape[-1:]) if learns else {}
+        running = self.variable("batch_stats", "norm", standard_moments, x.shape[-1:])
+        if train:
+            # Initialisation needs shapes only, and its batch may have fewer rows than a group.
+            size = len(x) if self.is_initializing() else group_rows(len(x), self.group)
+            mean, var = moments(x.reshape(-1, size, *x.shape[1:]))
+            if not self.is_initializing():
+                running.value = self._move(running.value, {"mean": mean.mean(0), "var": var.mean(0)})
+        else:
+            mean, var = (running.value[name][None] for name in ("mean", "var"))
+        factor = lax.rsqrt(var + self.epsilon) * (learned["scale"][None] if self.use_scale else 1.0)
+        offset = (learned["bias"][None] if self.use_bias else 0.0) - mean * factor
+        return Affine(x, factor, offset, self.dtype)
+
+    def _init_learned(self, key, shape):
+        made = {"scale": self.scale_init(key, shape, jnp.float32)} if self.use_scale else {}
+        return made | ({"bias": jnp.zeros(shape)} if self.use_bias else {})
+
+    def _move(self, running, new):
+        return jax.tree.map(lambda a, b: self.momentum * a + (1 - self.momentum) * b, running, new)
 
 
-def multiplied(affine: Affine) -> Map:
-    """The values of the map."""
-    return _values(*_parts(affine)).reshape(affine.x.shape).astype(affine.dtype)
+def standard_moments(shape):
+    """Mean 0 and variance 1, where running statistics start."""
+    return {"mean": jnp.zeros(shape), "var": jnp.ones(shape)}
 
 
-def rectified(branch: Affine, *others: Affine | Map) -> Map:
-    """ReLU of the sum of `branch` and `others`, of one shape and one grouping: the end of a residual block."""
-    maps = [_parts(branch), *(_parts(other) for other in others if isinstance(other, Affine))]
-    plain = [_grouped(other, branch.factor) for other in others if not isinstance(other, Affine)]
-    y: Array = _rectify(branch.dtype, maps, plain)
-    return y.reshape(branch.x.shape)
+def group_rows(rows: int, group: int) -> int:
+    """How many of `rows` consecutive rows are normalised together under the policy `BatchNorm.group`.
 
-
-@jax.custom_vjp
-def moments(x: Grouped) -> tuple[PerChannel, PerChannel]:
-    """Mean and biased variance of every group. x: float32."""
-    return _moments(x)[0]
-
-
-def _moments(x):
-    total, squares = _sums(x, jnp.square(x), on_gpu=_joint_sums)
-    count = x[0, ..., 0].size
-    mean = total / count
-    return (mean, jnp.maximum(0.0, squares / count - jnp.square(mean))), (x, mean)
-
-
-def _moments_bwd(saved, cotangents):
-    x, mean = saved
-    dmean, dvar = (each / x[0, ..., 0].size for each in cotangents)
-    return (_values(x, 2 * dvar, dmean - 2 * dvar * mean),)
-
-
-moments.defvjp(_moments, _moments_bwd)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _rectify(dtype, maps, plain):
-    return _rectify_fwd(dtype, maps, plain)[0]
-
-
-def _rectify_fwd(dtype, maps, plain):
-    terms = [_values(*each) for each in maps] + [each.astype(jnp.float32) for each in plain]
-    y = jnp.maximum(sum(terms[1:], terms[0]), 0).astype(dtype)
-    if len(terms) == 1:
-        return y, (maps, plain, None)
-    y = lax.optimization_barrier(y)  # the next block adds it: read it there, do not compute it again
-    return y, (maps, plain, y)
-
-
-def _rectify_bwd(dtype, saved, g):
-    maps, plain, y = saved
-    g = g.astype(jnp.float32) * _is_positive(_values(*maps[0]) if y is None else y)
-    total, product = _sums(g, g * maps[0][0], on_gpu=_joint_sums_by_parts)
-    if y is not None:  # several terms want the masked gradient: store it, once and in the activations' type
-        g = lax.optimization_barrier(g.astype(dtype)).astype(jnp.float32)
-    products = [product, *(_separate_sums(g * x)[0] for x, _, _ in maps[1:])]
-    dmaps = [(g * _over(factor, g), product, total) for (_, factor, _), product in zip(maps, products)]
-    return dmaps, [g.astype(each.dtype) for each in plain]
-
-
-_rectify.defvjp(_rectify_fwd, _rectify_bwd)
-
-
-def _is_positive(x):
-    """1.0 or 0.0. XLA would store a comparison, a byte per element, between the kernels that need it."""
-    return jnp.sign(jnp.maximum(x.astype(jnp.float32), 0))
-
-
-def _parts(affine: Affine):
-    return _grouped(affine.x, affine.factor), affine.factor, affine.offset
-
-
-def _grouped(x, factor):
-    return x.reshape(len(factor), -1, *x.shape[1:])
-
-
-def _values(x, factor, offset):
-    return x * _over(factor, x) + _over(offset, x)
-
-
-def _over(coefficient, x):
-    """[group, channel] in the rank of `x`."""
-    return coefficient.reshape(len(coefficient), *[1] * (x.ndim - 2), -1)
-
-
-def _sums(*terms: Grouped, on_gpu) -> tuple[PerChannel, ...]:
-    return lax.platform_dependent(*terms, cuda=on_gpu, default=_separate_sums)
-
-
-def _separate_sums(*terms):
-    return tuple(term.sum(range(1, term.ndim - 1)) for term in terms)
-
-
-def _joint_sums(*terms):
-    """One reduction of tuples: its second stage on a GPU is one kernel too. (A CPU takes five times as long.)"""
-
-    def add(a, b):
-        return tuple(x + y for x, y in zip(a, b))
-
-    zeros = tuple(jnp.zeros((), term.dtype) for term in terms)
-    return tuple(lax.reduce(terms, zeros, add, range(1, terms[0].ndim - 1)))
-
-
-def _joint_sums_by_parts(*terms, least=128):
-    """`_joint_sums` in two stages of our own, the first over parts of at least `least` positions.
-
-    XLA has a single stage for up to 4096 positions, and does not fuse a gradient's terms into that one.
+    Raises:
+        InputError: The policy is unknown, or the rows cannot be split into equal groups.
     """
-    groups, rows, *space, channels = terms[0].shape
-    whole = math.gcd(
-        rows, groups * rows // devices_in_view()
-    )  # a part lies within a group and within a device
-    part = 1
-    while whole % (2 * part) == 0 and part * math.prod(space) < least:
-        part *= 2
-    split = (term.reshape(groups * rows // part, part, *space, channels) for term in terms)
-    partial = (each.reshape(groups, rows // part, channels) for each in _joint_sums(*split))
-    return _joint_sums(*partial)
+    if group < -1:
+        raise InputError(
+            f"norm_group is {group}: give 0 (global batch), -1 (one device) or a positive number of rows."
+        )
+    parts = devices_in_view() if group == -1 else 1
+    size = group if group > 0 else rows // parts
+    if size == 0 or rows % size or rows % parts:
+        what = f"groups of {group} rows" if group > 0 else f"equal parts for {parts} devices"
+        raise InputError(
+            f"BatchNorm cannot split {rows} rows into {what}: choose another batch or norm_group."
+        )
+    return size
 
 
-def devices_in_view() -> int:
-    """Devices over which the rows of this trace are spread, by the current mesh (`jax.set_mesh`).
+def closed_groups():
+    """A context in which train-mode BatchNorm over a whole batch, or over all rows of a device, is refused.
 
-    Inside a `jax.shard_map` over `data` arrays are one device's own, and so they are without a mesh: 1.
+    When rows pass in several parts, only groups with a fixed number of rows give the same result.
     """
-    mesh = jax.sharding.get_abstract_mesh()
-    kinds = dict(zip(mesh.axis_names, mesh.axis_types))
-    return 1 if kinds.get(DATA, AxisType.Manual) == AxisType.Manual else mesh.shape[DATA]
+    return nn.intercept_methods(_refuse_open_groups)
+
+
+def _refuse_open_groups(method, args, kwargs, context):
+    layer = context.module
+    train = kwargs.get("train", args[-1] if args else False)
+    if isinstance(layer, BatchNorm) and context.method_name == "affine" and train and layer.group < 1:
+        raise InputError(
+            "micro_batches > 1 cannot reproduce a BatchNorm over the whole batch: set norm_group, in network and"
+            " head, to a number of rows that divides a part, or use micro_batches=1 on more devices."
+        )
+    return method(*args, **kwargs)

@@ -1,7 +1,7 @@
-"""ResNet for 32-px images with three blocks (He et al. 2016, section 4.2): 6n + 2 layers, or 9n + 2 of bottlenecks.
+"""ResNets with three blocks for 32-pixel images (He et al. 2016, Sec. 4.2): 6n + 2 layers, or 9n + 2 with bottlenecks.
 
-MCL's networks: ResNet-32 and -56 of basic blocks; its "ResNet-110" is one of 12 bottlenecks per block, with 256
-features, not the 18 basic blocks of He et al.
+MCL trains ResNet-32 and ResNet-56 with basic blocks. Its "ResNet-110" has 12 bottlenecks per block and 256 features,
+where He et al. have 18 basic blocks.
 """
 
 from typing import Any
@@ -21,29 +21,29 @@ BLOCKS = block_names(3)
 
 
 class CifarResNet(nn.Module):
-    """Images `[batch, height, width, channel]` -> `Outputs`; 64 (basic) or 256 features at width 16."""
+    """Images `[batch, height, width, channel]` -> `Outputs`, with 64 (basic) or 256 features at width 16."""
 
     depth: int = 32
-    """8, 14, 20, ... of basic blocks; 11, 20, 29, ... of bottlenecks."""
+    """8, 14, 20, ... with basic blocks; 11, 20, 29, ... with bottlenecks."""
     block: str = "basic"
     """`basic` or `bottleneck`."""
     width: int = 16
-    """Channels of the first block; it doubles with every block. 16 is the published network."""
+    """Channels of the first block; every further block has twice as many. The published networks have 16."""
     subnetworks: tuple[str, ...] = ()
-    """Blocks after which a sub-network leaves, e.g. `("block2",)`."""
+    """Blocks after which a sub-network branches off, e.g. `("block2",)`."""
     subnetwork: str = "small"
-    """`fc`: pool and one linear layer. `pool`: pool only, as wide as its block. `small`, `same`, `large`: the
+    """`fc`: pooling and one linear layer. `pool`: pooling only, as wide as its block. `small`, `same`, `large`: the
     remaining blocks at half, full and double depth."""
     norm_group: int = 0
-    """Rows that BatchNorm sees together: 0 the global batch, -1 those of one device, g > 0 every g."""
+    """Rows that BatchNorm normalises together: 0 the global batch, -1 those of one device, g > 0 every g rows."""
     after: str = ""
     until: str = ""
-    """The segment to compute, for shared trunks (see `segments`)."""
+    """The blocks to compute, for shared trunks (see `segments`)."""
     dtype: Any = jnp.float32
 
     def __post_init__(self):
-        check_choice("block", self.block, UNITS)
-        check_choice("subnetwork", self.subnetwork, SUBNETWORKS)
+        check_choice("network.block", self.block, UNITS)
+        check_choice("network.subnetwork", self.subnetwork, SUBNETWORKS)
         per_unit = len(BLOCKS) * UNITS[self.block][1]
         if self.depth < per_unit + 2 or (self.depth - 2) % per_unit:
             raise InputError(
@@ -61,7 +61,7 @@ class CifarResNet(nn.Module):
 
 
 UNITS = {"basic": (BasicBlock, 2), "bottleneck": (BottleneckBlock, 3)}
-"""Residual blocks and their layers."""
+"""Residual blocks, and the number of layers in each."""
 NAMED = {f"cifar_resnet{depth}": {"depth": depth} for depth in (20, 32, 44, 56)} | {
     "cifar_resnet110": {"depth": 110, "block": "bottleneck"},
     "cifar_resnet110_basic": {"depth": 110},

@@ -1,7 +1,7 @@
-"""Cohorts of networks that learn together (MCL): independent ones, or branches on a shared trunk.
+"""Cohorts of networks that learn together (MCL): independent networks, or branches of a shared trunk.
 
-MCL's code takes two independent networks for M = 2; for M > 2 the networks share their stem and first block
-(`block1`; `block2` on ImageNet), which is computed once.
+MCL's code trains two independent networks for M = 2. For M > 2 the networks share everything up to `block1`
+(`block2` on ImageNet), which is computed once.
 """
 
 from typing import NamedTuple
@@ -19,12 +19,12 @@ Images = Float[Array, "batch height width channel"]
 
 
 class Cohort(nn.Module):
-    """Images -> `{"net1": Outputs, "net2": Outputs, ...}`, one for each of `members`."""
+    """Images -> `{"net1": Outputs, "net2": Outputs, ...}`, one entry per member."""
 
     members: tuple[nn.Module, ...]
-    """Encoders to copy: `net1` is like the first. They may differ if they share nothing."""
+    """Encoders to copy, `net1` from the first. They may differ if they share no trunk."""
     shared: str = ""
-    """Last block of the shared trunk, e.g. `block1`; empty: the networks share nothing."""
+    """Last block of the shared trunk, e.g. `block1`. Empty: the networks share no trunk."""
 
     def __post_init__(self):
         check_members(self.members, self.shared)
@@ -51,22 +51,22 @@ class Cohort(nn.Module):
 
 
 class Peer(NamedTuple):
-    """What a network of a cohort says about every image, all in float32."""
+    """Outputs of one network of a cohort, all in float32."""
 
     representation: Float[Array, "batch features"]
     logits: Float[Array, "batch classes"]
     embedding: Float[Array, "batch dim"]
-    """The head's output; normalising is the method's business."""
+    """The head's output, not normalised."""
 
 
 class CohortHeads(nn.Module):
-    """A cohort whose networks each have a linear classifier and a head of their own: `{"net1": Peer, ...}`."""
+    """A cohort in which every network has its own linear classifier and head: images -> `{"net1": Peer, ...}`."""
 
     cohort: Cohort
     head: nn.Module
-    """A head to copy; MCL's is `ProjectionHead(dim=128, hidden=128)`."""
+    """A head to copy for every network. MCL uses `ProjectionHead(dim=128, hidden=128)`."""
     num_classes: int
-    """0: no classifiers, the logits have no columns."""
+    """0: no classifiers, and logits without columns."""
 
     @nn.compact
     def __call__(self, images: Images, train: bool) -> dict[str, Peer]:
@@ -82,17 +82,20 @@ class CohortHeads(nn.Module):
 
 
 def check_members(members: tuple[nn.Module, ...], shared: str) -> None:
-    """Raises `InputError` where `members` cannot be the networks of a cohort with the trunk `shared`."""
+    """Raises `InputError` unless `members` can form a cohort whose shared trunk ends with the block `shared`."""
     if not members:
-        raise InputError("a cohort has no networks: give at least one member.")
+        raise InputError("a cohort needs networks: give at least one member.")
     if not shared:
         return
     first, *others = members
     if not {"after", "until"} <= schema(type(first)).keys():
-        raise InputError(f"{type(first).__name__} cannot share a trunk: give cohort.shared as ''.")
+        raise InputError(
+            f"{type(first).__name__} cannot share a trunk, because it lacks the fields 'after' and 'until':"
+            " set cohort.shared to ''."
+        )
     if any(fields(other) != fields(first) for other in others):
         raise InputError(
-            f"networks that share '{shared}' are alike: give equal members, or cohort.shared as ''."
+            f"networks that share '{shared}' must be alike: give equal members, or set cohort.shared to ''."
         )
     try:
         first.clone(until=shared)
@@ -102,5 +105,5 @@ def check_members(members: tuple[nn.Module, ...], shared: str) -> None:
 
 
 def fields(network: nn.Module) -> tuple:
-    """What a network is, apart from its name and place."""
+    """A network's class and fields, without its name and parent."""
     return type(network), {name: getattr(network, name) for name in schema(type(network))}

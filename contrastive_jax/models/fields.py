@@ -1,4 +1,4 @@
-"""What every network says of a field that cannot be."""
+"""A check that networks and heads share: a field with a fixed set of values."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from contrastive_jax.errors import InputError, nearest
 
 
 def check_choice(field: str, value: str, valid: Iterable[str]) -> None:
-    """Raises `InputError`, with the nearest of `valid`, where `value` is none of them."""
+    """Raises `InputError`, which suggests the nearest of `valid`, unless `value` is one of them."""
     valid = list(valid)
     if value not in valid:
-        raise InputError(f"network.{field} is '{value}': {nearest(value, valid)}")
+        raise InputError(f"{field} is '{value}': {nearest(value, valid)}")

@@ -1,7 +1,7 @@
 """HCGNet (Yang et al., AAAI 2020): dense blocks whose layers end in a forget gate and an update gate.
 
-The networks A1 and A2 for 32-px images, as MCL's code builds them. All weights have PyTorch's default
-initialisation, as there.
+These are the networks A1 and A2 for 32-pixel images, built as in MCL's code. As there, all weights have PyTorch's
+default initialisation.
 """
 
 from functools import partial
@@ -12,32 +12,33 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from contrastive_jax.errors import InputError
+from contrastive_jax.models.batch_norm import BatchNorm
 from contrastive_jax.models.hcgnet_gates import Gates, NormReluConv
-from contrastive_jax.models.layers import BatchNorm, torch_linear
+from contrastive_jax.models.layers import torch_linear
 from contrastive_jax.models.outputs import FINAL, Outputs, pool
 from contrastive_jax.models.segments import block_names, check_segment, walk
 
 Maps = Float[Array, "batch _height _width _channel"]
 SQUEEZE = 4
-"""Channels inside a layer, in units of its growth."""
+"""Channels inside a layer, as a multiple of its growth."""
 GROUPS = 4
-"""Groups of the convolution that squeezes these to the growth."""
+"""Groups of the convolution that reduces these channels to the growth."""
 
 
 class HCGNet(nn.Module):
-    """Images `[batch, height, width, channel]` -> `Outputs`; 414 features (A1) or 716 (A2)."""
+    """Images `[batch, height, width, channel]` -> `Outputs`, with 414 features (A1) or 716 (A2)."""
 
     growth: tuple[int, ...] = (12, 24, 36)
-    """Channels that every layer of a block adds, a multiple of 4."""
+    """Channels that each layer of a block adds, a multiple of 4 per block."""
     layers: tuple[int, ...] = (8, 8, 8)
-    """Layers of every block; all blocks but the last end in a transition."""
+    """Layers per block. Every block except the last ends in a transition."""
     subnetworks: tuple[str, ...] = ()
-    """Blocks whose pooled map is an exit too, e.g. `("block2",)`; such an exit has no parameters."""
+    """Blocks whose pooled map is an exit as well, e.g. `("block2",)`. These exits have no parameters."""
     norm_group: int = 0
-    """Rows normalised together: 0 the global batch, -1 those of one device, else so many."""
+    """Rows that BatchNorm normalises together: 0 the global batch, -1 those of one device, g > 0 every g rows."""
     after: str = ""
     until: str = ""
-    """The segment to compute, for shared trunks (see `segments`)."""
+    """The blocks to compute, for shared trunks (see `segments`)."""
     dtype: Any = jnp.float32
 
     def __post_init__(self):
@@ -78,7 +79,7 @@ class HCGNet(nn.Module):
 
 
 class Stage(nn.Module):
-    """`layers` densely connected layers and perhaps a transition to half of the channels and resolution."""
+    """`layers` densely connected layers, and optionally a transition that halves channels and resolution."""
 
     growth: int
     layers: int
@@ -97,7 +98,7 @@ class Stage(nn.Module):
 
 
 class GatedLayer(nn.Module):
-    """The channels that a layer adds: squeeze (1x1, grouped 3x3) and the gates. "SMG" in the paper."""
+    """A layer's new channels: 1x1 convolution, grouped 3x3 convolution, gates. The paper calls it SMG."""
 
     growth: int
     norm_group: int
@@ -112,7 +113,7 @@ class GatedLayer(nn.Module):
 
 
 class Transition(nn.Module):
-    """Half of the channels at half of the resolution, with gates too; the 1x1 goes half of the way."""
+    """Halves channels and resolution, then applies gates. The 1x1 convolution removes half of the surplus channels."""
 
     norm_group: int
     dtype: Any

@@ -1,4 +1,4 @@
-"""The gates of HCGNet: what a layer forgets of its map, and what it adds from two scales."""
+"""The gates of HCGNet (Yang et al., AAAI 2020): a layer forgets a part of its map and adds context of two scales."""
 
 from functools import partial
 from typing import Any
@@ -8,17 +8,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from contrastive_jax.models.layers import BatchNorm, torch_bias, torch_linear
+from contrastive_jax.models.batch_norm import BatchNorm
+from contrastive_jax.models.layers import torch_bias, torch_linear
 
 Maps = Float[Array, "batch _height _width _channel"]
 Context = Float[Array, "batch 1 1 _channel"]
 
 
 class Gates(nn.Module):
-    """`x * forget(x) + update(x)`; both gates are one value per image and channel."""
+    """`x * forget(x) + update(x)`, where both gates give one value per image and channel."""
 
     reduction: int
-    """By how much the gates' hidden layers are narrower than their input."""
+    """Ratio of the width of the gates' input to that of their hidden layers."""
     norm_group: int
     dtype: Any
 
@@ -29,7 +30,7 @@ class Gates(nn.Module):
 
 
 class ForgetGate(nn.Module):
-    """Sigmoid in (0, 1) of a squeezed global context."""
+    """The global context through a bottleneck and a sigmoid: values in (0, 1)."""
 
     reduction: int
     norm_group: int
@@ -45,7 +46,7 @@ class ForgetGate(nn.Module):
 
 
 class UpdateGate(nn.Module):
-    """Global contexts of a 3x3 and of a dilated 3x3 (5x5) depthwise convolution, mixed channel by channel."""
+    """Global contexts of a 3x3 and of a dilated 3x3 (5x5) depthwise convolution, mixed per channel."""
 
     reduction: int
     norm_group: int
@@ -64,7 +65,7 @@ class UpdateGate(nn.Module):
         both = jnp.concatenate([near, far], axis=-1)
         hidden = pointwise(both, 2 * channels // self.reduction, self.dtype, "reduce")
         hidden = jnp.tanh(BatchNorm(dtype=self.dtype, group=self.norm_group, name="norm")(hidden, train))
-        share = nn.sigmoid(  # of two values: their softmax
+        share = nn.sigmoid(  # the softmax of two values
             pointwise(hidden, channels, self.dtype, "near_weight")
             - pointwise(hidden, channels, self.dtype, "far_weight")
         )
@@ -72,13 +73,13 @@ class UpdateGate(nn.Module):
 
 
 def global_context(x: Maps, logits: Float[Array, "batch _height _width 1"]) -> Context:
-    """Mean of `x` over space, weighted with the softmax of `logits` over space (in float32)."""
+    """Mean of `x` over space, weighted by the softmax of `logits` over space (computed in float32)."""
     weight = jax.nn.softmax(logits.astype(jnp.float32), axis=(1, 2))
     return jnp.sum(x * weight, axis=(1, 2), keepdims=True).astype(x.dtype)
 
 
 def pointwise(x: Maps, channels: int, dtype: Any, name: str) -> Maps:
-    """1x1 convolution with bias; a parameter of the module that calls it."""
+    """1x1 convolution with bias, whose parameters belong to the calling module."""
     layer = nn.Conv(
         channels,
         (1, 1),
@@ -91,7 +92,7 @@ def pointwise(x: Maps, channels: int, dtype: Any, name: str) -> Maps:
 
 
 class NormReluConv(nn.Module):
-    """BatchNorm, ReLU and a convolution that keeps the size (but for its stride)."""
+    """BatchNorm, ReLU and a padded convolution, which keeps the size at stride 1."""
 
     channels: int
     kernel: int

@@ -1,4 +1,4 @@
-"""Heads that turn a representation into what a loss contrasts or classifies. A head is called `(features, train)`."""
+"""Heads map a representation to what a loss contrasts or classifies. A head is called as `head(features, train)`."""
 
 from functools import partial
 from typing import Any
@@ -8,55 +8,58 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from contrastive_jax.errors import InputError, nearest
-from contrastive_jax.models.layers import BatchNorm, Linear, torch_linear
+from contrastive_jax.errors import InputError
+from contrastive_jax.models.batch_norm import BatchNorm
+from contrastive_jax.models.fields import check_choice
+from contrastive_jax.models.layers import Linear, torch_linear
 from contrastive_jax.models.outputs import FINAL, Outputs
 
 Exits = dict[str, Float[Array, "batch _"]]
 
 
 class ProjectionHead(nn.Module):
-    """MLP `[batch, features] -> [batch, dim]`: hidden layers with ReLU, a last linear layer. No normalisation to
-    length 1: that is the method's business.
+    """MLP `[batch, features] -> [batch, dim]`: hidden layers with ReLU, then a linear layer.
 
-    SupCon, SelfCon (their CIFAR code): the default. MCL: `hidden=128`. SimCLR's TensorFlow code: `depth` 3,
-    `hidden_norm`, `output_norm="scale"`, no biases, `kernel="normal"`. SDSSL and MoCo v3: projector `depth` 3,
-    predictor `depth` 2, `hidden=4096`, `dim=256`, `hidden_norm`, `output_norm="plain"`, no biases (SDSSL's BYOL:
-    `output_norm="none"`). BYOL: `depth` 2, `hidden=4096`, `dim=256`, `hidden_norm`, `output_bias=False`.
+    Outputs are not normalised; methods do that. The published heads:
+
+    - SupCon, SelfCon (their CIFAR code): the defaults.
+    - MCL: `hidden=128`.
+    - SimCLR's TensorFlow code: `depth=3`, `hidden_norm`, `output_norm="scale"`, no biases, `kernel="normal"`.
+    - SDSSL and MoCo v3: `hidden=4096`, `dim=256`, `hidden_norm`, `output_norm="plain"`, no biases; `depth` is 3 for
+      the projector and 2 for the predictor. SDSSL's BYOL has `output_norm="none"`.
+    - BYOL: `depth=2`, `hidden=4096`, `dim=256`, `hidden_norm`, `output_bias=False`.
     """
 
     dim: int = 128
     depth: int = 2
-    """Linear layers; 1 is a linear head."""
+    """Number of linear layers; 1 is a linear head."""
     hidden: int = 0
     """Width of the hidden layers; 0: as wide as the representation."""
     hidden_norm: bool = False
     """BatchNorm before every ReLU."""
     output_norm: str = "none"
-    """BatchNorm behind the last layer: `none`, `plain` (without scale and bias), `scale` (without bias) or
+    """BatchNorm after the last layer: `none`, `plain` (without scale and bias), `scale` (without bias) or
     `affine`."""
     hidden_bias: bool = True
+    """Whether the hidden layers have biases."""
     output_bias: bool = True
-    """Whether linear layers have biases."""
+    """Whether the last layer has a bias."""
     kernel: str = "torch"
-    """How matrices begin: `torch`, uniform within 1 / sqrt(inputs), or `normal`, with deviation 0.01 (biases 0)."""
+    """Initialisation: `torch`, uniform up to +-1 / sqrt(inputs), or `normal`, with deviation 0.01 and biases 0."""
     norm_group: int = 0
-    """Rows normalised together: 0 the global batch, -1 those of one device, g > 0 every g."""
+    """Rows that BatchNorm normalises together: 0 the global batch, -1 those of one device, g > 0 every g rows."""
     dtype: Any = jnp.float32
 
     def __post_init__(self):
-        for field, valid in (("output_norm", ["none", *OUTPUT_NORMS]), ("kernel", KERNELS)):
-            if getattr(self, field) not in valid:
-                raise InputError(
-                    f"head.{field} is '{getattr(self, field)}': {nearest(getattr(self, field), valid)}"
-                )
+        check_choice("head.output_norm", self.output_norm, ["none", *OUTPUT_NORMS])
+        check_choice("head.kernel", self.kernel, KERNELS)
         if self.depth < 1:
             raise InputError(f"head.depth is {self.depth}: give 1 (a linear head) or more.")
         super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch features"], train: bool = False) -> Float[Array, "batch dim"]:
-        """`train` matters to BatchNorm alone."""
+        """`train` affects BatchNorm only."""
         norm = partial(BatchNorm, dtype=self.dtype, group=self.norm_group)
         linear = partial(Linear, dtype=self.dtype, **KERNELS[self.kernel])
         hidden = self.hidden or x.shape[-1]
@@ -70,15 +73,15 @@ class ProjectionHead(nn.Module):
 
 
 class MultiExit(nn.Module):
-    """An encoder with one head of its own on every exit.
+    """An encoder with a separate head on every exit.
 
-    Returns the exits' representations and the heads' outputs, both as `{exit: [batch, dim]}`, in float32.
-    Normalising is the method's business.
+    Returns the representations and the heads' outputs, each as `{exit: [batch, dim]}` in float32. Neither is
+    normalised.
     """
 
     encoder: nn.Module
     head: nn.Module
-    """A head to copy: every exit gets one like it."""
+    """A head to copy for every exit."""
 
     @nn.compact
     def __call__(self, images: Float[Array, "batch height width channel"], train: bool):
@@ -91,11 +94,11 @@ class MultiExit(nn.Module):
 
 
 class ExitHeads(nn.Module):
-    """One head per exit, heads of equal shapes in one batched product: `{exit: [batch, features]}` -> `{exit:
-    [batch, dim]}`, in float32.
+    """One head per exit: `{exit: [batch, features]}` -> `{exit: [batch, dim]}`, in float32.
 
-    SDSSL's projectors and predictors, one of each for every layer of a ViT. Every head's variables are its own
-    (`layer01/hidden1/...`), so weight decay, LARS and checkpoints see separate heads; a call stacks them.
+    These are SDSSL's projectors and predictors, one of each for every layer of a ViT. A call stacks the heads of
+    equal shape and evaluates them in one batched product. Their variables stay separate (`layer01/hidden1/...`), so
+    weight decay, LARS and checkpoints see individual heads.
     """
 
     inner_head: ProjectionHead
@@ -110,18 +113,20 @@ class ExitHeads(nn.Module):
             own = [self._variables(name, head, features[name]) for name in names]
             stacked = jax.tree.map(lambda *heads: jnp.stack(heads), *[read(variables) for variables in own])
             x = jnp.stack([features[name] for name in names])
+            # Initialisation needs shapes only: evaluation mode takes any number of rows, whatever the norm group.
+            train = train and not self.is_initializing()
             call = partial(head.apply, train=train, mutable=["batch_stats"])
             z, state = jax.vmap(call)(stacked, x)
             for i, name in enumerate(names):
                 projected[name] = z[i].astype(jnp.float32)
-                if train and "batch_stats" in state and not self.is_initializing():
+                if train and "batch_stats" in state:
                     own[i]["batch_stats"].value = jax.tree.map(
                         lambda leaf, i=i: leaf[i], state["batch_stats"]
                     )
         return {name: projected[name] for name in features}
 
     def _alike(self, features: Exits) -> list[tuple[ProjectionHead, list[str]]]:
-        """Heads, and the names of the exits that can be evaluated together with each."""
+        """Every distinct head with the names of the exits that it evaluates together."""
         groups: dict[Any, list[str]] = {}
         for name, x in features.items():
             head = (self.final_head if name == FINAL else self.inner_head).clone(name=None, parent=None)
@@ -129,7 +134,7 @@ class ExitHeads(nn.Module):
         return [(head, names) for (head, _), names in groups.items()]
 
     def _variables(self, name: str, head: ProjectionHead, x: Array) -> dict[str, Any]:
-        """The variables of one head under its exit's name, by collection; they are made where they are missing."""
+        """One head's variables by collection, created under its exit's name if they are missing."""
         fresh = partial(head.init, x=x, train=False)
         own = {"params": self.param(name, lambda key: fresh(key)["params"])}
         if head.hidden_norm or head.output_norm != "none":
@@ -140,7 +145,7 @@ class ExitHeads(nn.Module):
 
 
 def read(variables: dict[str, Any]) -> dict[str, Any]:
-    """The arrays in what `_variables` returns."""
+    """The arrays in the result of `_variables`."""
     return {name: tree.value if isinstance(tree, nn.Variable) else tree for name, tree in variables.items()}
 
 

@@ -1,4 +1,4 @@
-"""The language that every encoder speaks: named blocks, named exits."""
+"""What every encoder returns: feature maps by block name, representations by exit name."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 FINAL = "final"
-"""Name of the backbone's own exit; it comes last in `Outputs.exits`."""
+"""Name of the backbone's exit, the last in `Outputs.exits`."""
 
 
 class Outputs(NamedTuple):
-    """What an encoder returns. Sub-networks, probes, early exits and Grad-CAM read the same names."""
+    """An encoder's maps and representations. Sub-networks, probes, early exits and Grad-CAM use the same names."""
 
     blocks: dict[str, Float[Array, "batch height width channel"]]
     """Feature map after every block of the backbone: `block1`, `block2`, ..."""
     exits: dict[str, Float[Array, "batch dim"]]
-    """Pooled representation of every exit, sub-networks in depth order and the backbone (`final`) last."""
+    """Pooled representation of every exit: sub-networks in order of depth, then the backbone (`final`)."""
 
 
 def pool(x: Float[Array, "batch height width channel"]) -> Float[Array, "batch channel"]:
-    """Mean over space, in float32 whatever the compute type."""
+    """Mean over space, in float32 for every compute type."""
     return jnp.mean(x.astype(jnp.float32), axis=(1, 2))

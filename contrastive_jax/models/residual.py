@@ -1,4 +1,7 @@
-"""What residual networks are made of: the pass through their blocks, stems, residual blocks and sub-networks."""
+"""The parts of residual networks (He et al. 2016): the pass through the blocks, stems, units and sub-networks.
+
+A network consists of blocks (`block1`, ...), and a block of residual units: `BasicBlock` or `BottleneckBlock`.
+"""
 
 from functools import partial
 from typing import Any
@@ -9,8 +12,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from contrastive_jax.models.batch_norm import rectified
-from contrastive_jax.models.layers import BatchNorm, Linear, conv
+from contrastive_jax.models.affine import relu_sum
+from contrastive_jax.models.batch_norm import BatchNorm
+from contrastive_jax.models.layers import Linear, conv
 from contrastive_jax.models.outputs import FINAL, Outputs, pool
 from contrastive_jax.models.segments import block_names, position, stride, walk
 
@@ -29,10 +33,15 @@ def residual_outputs(
     stem: str = "cifar",
     residual_scale: float = 1.0,
 ) -> Outputs:
-    """What `net` returns; called within its compact `__call__`, so that all layers are its own.
+    """The outputs of the residual network `net`, called in its compact `__call__`, so that `net` owns all layers.
 
-    net: has the fields `width`, `subnetworks`, `subnetwork`, `norm_group`, `after`, `until`, `dtype` of `ResNet`.
-    depths: residual blocks in each of its blocks.
+    Args:
+        net: Has the fields `width`, `subnetworks`, `subnetwork`, `norm_group`, `after`, `until`, `dtype` of `ResNet`.
+        block: `BasicBlock` or `BottleneckBlock`.
+        depths: Number of residual units in each block.
+        images: The images, or the map of the block `net.after`.
+        stem: A key of `STEMS`.
+        residual_scale: Initial scale of the BatchNorm that ends each residual branch.
     """
     norm = partial(BatchNorm, net.dtype, net.norm_group)
     unit = partial(block, net.dtype, norm, residual_scale)
@@ -68,10 +77,10 @@ class BasicBlock(nn.Module):
     def __call__(self, x, train):
         x, passed = strided(x, self.stride)
         y = conv(self.channels, (3, 3), self.stride, padding=1, dtype=self.dtype, name="conv1")(x)
-        y = rectified(self.norm(name="norm1").affine(y, train))
+        y = relu_sum(self.norm(name="norm1").affine(y, train))
         y = conv(self.channels, (3, 3), padding=1, dtype=self.dtype, name="conv2")(y)
         last = self.norm(scale_init=constant(self.residual_scale), name="norm2")
-        return rectified(last.affine(y, train), shortcut(passed, y, self.norm, train))
+        return relu_sum(last.affine(y, train), shortcut(passed, y, self.norm, train))
 
 
 class BottleneckBlock(nn.Module):
@@ -88,16 +97,16 @@ class BottleneckBlock(nn.Module):
     def __call__(self, x, train):
         x, passed = strided(x, self.stride)
         y = conv(self.channels, (1, 1), dtype=self.dtype, name="conv1")(x)
-        y = rectified(self.norm(name="norm1").affine(y, train))
+        y = relu_sum(self.norm(name="norm1").affine(y, train))
         y = conv(self.channels, (3, 3), self.stride, padding=1, dtype=self.dtype, name="conv2")(y)
-        y = rectified(self.norm(name="norm2").affine(y, train))
+        y = relu_sum(self.norm(name="norm2").affine(y, train))
         y = conv(self.channels * self.expansion, (1, 1), dtype=self.dtype, name="conv3")(y)
         last = self.norm(scale_init=constant(self.residual_scale), name="norm3")
-        return rectified(last.affine(y, train), shortcut(passed, y, self.norm, train))
+        return relu_sum(last.affine(y, train), shortcut(passed, y, self.norm, train))
 
 
 def shortcut(x, y, norm, train):
-    """The identity where shapes agree, else a 1x1 convolution with its own BatchNorm."""
+    """The identity if the shapes agree, else a 1x1 convolution with BatchNorm."""
     if x.shape == y.shape:
         return x
     x = conv(y.shape[-1], (1, 1), dtype=y.dtype, name="shortcut_conv")(x)
@@ -105,9 +114,9 @@ def shortcut(x, y, norm, train):
 
 
 def strided(x: Maps, stride: int) -> tuple[Maps, Float[Array, "batch _ _ channel"]]:
-    """`x` for the block, and of it what a strided shortcut passes: every `stride`-th pixel of both axes.
+    """`x`, and its subsampled copy for the shortcut: every `stride`-th pixel along both axes.
 
-    A strided 1x1 convolution of cuDNN would write a gradient of full size, three quarters of it zeros.
+    The gradient of cuDNN's strided 1x1 convolution would be written in full size, three quarters of it zeros.
     """
     return (x, x) if stride == 1 else _strided(x, stride)
 
@@ -126,7 +135,7 @@ def _strided_bwd(stride, shape, gradients):
     after = [size - 1 - (size - 1) // stride * stride for size in shape[1:3]]
     padding = [(0, 0, 0), *((0, n, stride - 1) for n in after), (0, 0, 0)]
     spread = lax.pad(passed, jnp.zeros((), passed.dtype), padding)
-    # The barrier keeps cuDNN from adding `spread`, which would have to be in memory for it.
+    # Without the barrier cuDNN adds `spread` itself, for which it would have to be in memory.
     return (lax.optimization_barrier(full) + spread,)
 
 
@@ -134,7 +143,7 @@ _strided.defvjp(_strided_fwd, _strided_bwd)
 
 
 class Stage(nn.Module):
-    """`count` residual blocks, the first of them strided."""
+    """A block: `count` residual units, the first of them strided."""
 
     unit: Any
     count: int
@@ -150,7 +159,7 @@ class Stage(nn.Module):
 
 
 class Stem(nn.Module):
-    """One convolution, BatchNorm, ReLU and perhaps a max-pool, before the first block."""
+    """Convolution, BatchNorm, ReLU and optionally a max-pool, before the first block."""
 
     kernel: int
     stride: int
@@ -164,15 +173,17 @@ class Stem(nn.Module):
         padding = (self.kernel - 1) // 2
         size = (self.kernel, self.kernel)
         x = conv(self.channels, size, self.stride, padding=padding, dtype=self.dtype, name="conv")(x)
-        x = rectified(self.norm(name="norm").affine(x, train))
+        x = relu_sum(self.norm(name="norm").affine(x, train))
         if self.max_pool:
-            x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))  # after a ReLU, zeros pad as -inf does
+            x = jnp.pad(
+                x, ((0, 0), (1, 1), (1, 1), (0, 0))
+            )  # after a ReLU, padding with 0 equals padding with -inf
             x = nn.max_pool(x, (3, 3), (2, 2))
         return x
 
 
 class PoolOnly(nn.Module):
-    """Sub-network `pool`: no parameters."""
+    """Sub-network `pool`: mean over space, without parameters."""
 
     unit: Any
     depths: tuple[int, ...]
@@ -185,7 +196,7 @@ class PoolOnly(nn.Module):
 
 
 class FullyConnected(PoolOnly):
-    """Sub-network `fc`: pool, then one linear layer to the backbone's width."""
+    """Sub-network `fc`: pooling, then a linear layer to the backbone's width."""
 
     @nn.compact
     def __call__(self, x, train):
@@ -194,7 +205,7 @@ class FullyConnected(PoolOnly):
 
 
 class Tail(nn.Module):
-    """Sub-networks `small`, `same` and `large`: the remaining blocks again, with weights of their own."""
+    """Sub-networks `small`, `same` and `large`: a copy of the remaining blocks with separate weights."""
 
     depth_factor: float
     unit: Any

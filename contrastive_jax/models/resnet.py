@@ -1,7 +1,7 @@
-"""ResNet with sub-networks at any of its blocks (He et al. 2016; SelfCon App. B and C).
+"""ResNets with optional sub-networks (He et al. 2016; SelfCon App. B and C).
 
-A sub-network named `block2` leaves the backbone after block 2 and ends in a pooled representation of the
-backbone's own width, as in SelfCon's released code.
+The sub-network `block2` branches off the backbone after block 2. It ends in a pooled representation as wide as the
+backbone's, as in SelfCon's released code.
 """
 
 from typing import Any
@@ -19,33 +19,33 @@ Maps = Float[Array, "batch height width channel"]
 
 
 class ResNet(nn.Module):
-    """Images `[batch, height, width, channel]` -> `Outputs`; 512 (basic) or 2048 features at width 64."""
+    """Images `[batch, height, width, channel]` -> `Outputs`, with 512 (basic) or 2048 features at width 64."""
 
     depth: int = 18
-    """8, 10, 18, 34 (basic blocks), 50, 101, 152 or 200 (bottlenecks)."""
+    """8, 10, 18 or 34 with basic blocks; 50, 101, 152 or 200 with bottlenecks."""
     stem: str = "cifar"
-    """`cifar`: 3x3, no pooling. `imagenet`: 7x7 stride 2 and a max-pool. `patch2`: 2x2 patches."""
+    """`cifar`: 3x3, no pooling. `imagenet`: 7x7 with stride 2, then a max-pool. `patch2`: 2x2 patches."""
     width: int = 64
-    """Channels of the first block; it doubles with every block. 64 is the published network."""
+    """Channels of the first block; every further block has twice as many. The published networks have 64."""
     subnetworks: tuple[str, ...] = ()
-    """Blocks after which a sub-network leaves, e.g. `("block2",)`."""
+    """Blocks after which a sub-network branches off, e.g. `("block2",)`."""
     subnetwork: str = "small"
-    """`fc`: pool and one linear layer. `pool`: pool only, as wide as its block. `small`, `same`, `large`: the
+    """`fc`: pooling and one linear layer. `pool`: pooling only, as wide as its block. `small`, `same`, `large`: the
     remaining blocks at half, full and double depth."""
     residual_scale: float = 1.0
-    """Start of the scale that ends every residual branch: 0 in SimCLR's TensorFlow code and in MoCo v3."""
+    """Initial scale of the BatchNorm that ends each residual branch: 0 in SimCLR's TensorFlow code and MoCo v3."""
     norm_group: int = 0
-    """Rows that BatchNorm sees together: 0 the global batch, -1 those of one device, g > 0 every g."""
+    """Rows that BatchNorm normalises together: 0 the global batch, -1 those of one device, g > 0 every g rows."""
     after: str = ""
-    """`block1`: the input is the map of block 1, and the rest of the network is computed."""
+    """`block1`: the input is the map of block 1, and the network computes the rest."""
     until: str = ""
-    """`block1`: ends after block 1, without exits. Names of parameters depend neither on this nor on `after`."""
+    """`block1`: the network ends after block 1, without exits. See `segments`."""
     dtype: Any = jnp.float32
 
     def __post_init__(self):
-        check_choice("depth", str(self.depth), map(str, LAYOUTS))
-        check_choice("stem", self.stem, STEMS)
-        check_choice("subnetwork", self.subnetwork, SUBNETWORKS)
+        check_choice("network.depth", str(self.depth), map(str, LAYOUTS))
+        check_choice("network.stem", self.stem, STEMS)
+        check_choice("network.subnetwork", self.subnetwork, SUBNETWORKS)
         blocks = block_names(len(LAYOUTS[self.depth][1]))
         check_segment(blocks, self.after, self.until, self.subnetworks)
         super().__post_init__()
@@ -68,4 +68,5 @@ LAYOUTS = {
     152: (BottleneckBlock, (3, 8, 36, 3)),
     200: (BottleneckBlock, (3, 24, 36, 3)),
 }
+"""By depth: the kind of residual unit, and the number of units in each block."""
 NAMED = {f"resnet{depth}": {"depth": depth} for depth in LAYOUTS}

@@ -1,7 +1,7 @@
-"""Parts of a network: the blocks between `after` and `until`, so that several networks can share a trunk.
+"""Segments of a network, with which several networks share a trunk.
 
-With `until="block1"` a network stops behind that block, with `after="block1"` its input is that block's map and
-it computes the rest. Parameter names do not depend on either.
+With `until="block1"` a network stops after that block. With `after="block1"` its input is the map of that block, and
+it computes the rest. Parameters have the same names in every segment.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,14 +10,19 @@ from jaxtyping import Array, Float
 
 from contrastive_jax.errors import InputError, nearest
 
-Maps = Float[Array, "_ _ _ _"]  # batch, height, width, channel: those of every block
+Maps = Float[Array, "_ _ _ _"]  # batch, height, width, channel; sizes differ between blocks
 Step = Callable[[Maps], Maps]
 
 
 def walk(x: Maps, stem: Step, blocks: Mapping[str, Step], after: str, until: str) -> dict[str, Maps]:
-    """Maps of the blocks from `after` (the input itself, no stem) or the first to `until` or the last.
+    """Runs the blocks between `after` and `until` and returns their maps by name.
 
-    `blocks` are in depth order; `""` stands for the network's own beginning and end.
+    Args:
+        x: The network's input, or the map of the block `after`.
+        stem: Runs before the first block.
+        blocks: In order of depth.
+        after: The block whose map is `x`; it is in the result, too. Empty: the network starts at its stem.
+        until: The last block to run. Empty: all that remain.
     """
     names = list(blocks)
     begin = names.index(after) + 1 if after else 0
@@ -30,9 +35,10 @@ def walk(x: Maps, stem: Step, blocks: Mapping[str, Step], after: str, until: str
 
 
 def check_segment(blocks: Iterable[str], after: str, until: str, subnetworks: Iterable[str]) -> None:
-    """Raises `InputError` unless `after` lies before `until` and every sub-network leaves behind `after`.
+    """Raises `InputError` unless `after` precedes `until` and no sub-network branches off before `after`.
 
-    Neither may be the last of `blocks`, which is the backbone's own exit. A part with `until` has no exits.
+    None of them may be the last of `blocks`, which is the backbone's exit. A segment with `until` has no exits, so
+    its sub-networks may branch off anywhere.
     """
     blocks = list(blocks)
     for field, names in {"after": [after], "until": [until], "subnetworks": list(subnetworks)}.items():
@@ -42,25 +48,25 @@ def check_segment(blocks: Iterable[str], after: str, until: str, subnetworks: It
     if not after:
         return
     if until and blocks.index(until) <= blocks.index(after):
-        raise InputError(f"network.until is '{until}': it must lie behind network.after '{after}'.")
+        raise InputError(f"network.until is '{until}': give a block after network.after, '{after}'.")
     early = [name for name in subnetworks if blocks.index(name) < blocks.index(after)]
     if early and not until:
         raise InputError(
-            f"network.subnetworks holds '{early[0]}', which would leave before '{after}', where this part"
-            " of the network begins."
+            f"network.subnetworks holds '{early[0]}', but the network begins after '{after}': remove it, or set"
+            " network.after to an earlier block."
         )
 
 
 def block_names(count: int) -> tuple[str, ...]:
-    """`block1` to `block<count>`."""
+    """`("block1", ..., f"block{count}")`."""
     return tuple(f"block{i}" for i in range(1, count + 1))
 
 
 def position(block: str) -> int:
-    """2 for `block2`."""
+    """Number of a block: 2 for `block2`."""
     return int(block.removeprefix("block"))
 
 
 def stride(stage: int) -> int:
-    """The first block (0) keeps the resolution, every later one halves it."""
+    """Stride of a block, counted from 0: the first keeps the resolution, the others halve it."""
     return 1 if stage == 0 else 2

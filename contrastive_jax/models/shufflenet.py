@@ -1,7 +1,7 @@
-"""ShuffleNetV2 for small images (Ma et al. 2018), as MCL's code builds it: stride-1 stem without max-pool.
+"""ShuffleNetV2 for small images (Ma et al. 2018), as in MCL's code: the stem has stride 1 and no max-pool.
 
-Every block is one unit that halves the resolution and several that keep it; a 1x1 convolution comes last. All
-weights have PyTorch's default initialisation, as there.
+A block consists of one unit that halves the resolution and several that keep it. A 1x1 convolution comes last. As in
+MCL's code, all weights have PyTorch's default initialisation.
 """
 
 from functools import partial
@@ -12,31 +12,32 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.models.layers import BatchNorm, torch_linear
+from contrastive_jax.models.batch_norm import BatchNorm
+from contrastive_jax.models.layers import torch_linear
 from contrastive_jax.models.outputs import FINAL, Outputs, pool
 from contrastive_jax.models.segments import block_names, check_segment, walk
 
 Maps = Float[Array, "batch _height _width _channel"]
 STEM = 24
-"""Channels before the first block, at every size of the network."""
+"""Channels before the first block, the same for all sizes of the network."""
 
 
 class ShuffleNet(nn.Module):
-    """Images `[batch, height, width, channel]` -> `Outputs` with 1024 features; 32 x 32 pixels leave as 4 x 4."""
+    """Images `[batch, height, width, channel]` -> `Outputs` with 1024 features; 32 x 32 pixels end as 4 x 4."""
 
     channels: tuple[int, ...] = (116, 232, 464)
-    """Width of every block, even."""
+    """Width of each block, an even number."""
     units: tuple[int, ...] = (3, 7, 3)
-    """Units in every block that keep the resolution, behind the one that halves it."""
+    """Units in each block that keep the resolution, after the one that halves it."""
     features: int = 1024
     """Channels of the last 1x1 convolution."""
     subnetworks: tuple[str, ...] = ()
-    """Blocks whose pooled map is an exit too, e.g. `("block2",)`; such an exit has no parameters."""
+    """Blocks whose pooled map is an exit as well, e.g. `("block2",)`. These exits have no parameters."""
     norm_group: int = 0
-    """Rows normalised together: 0 the global batch, -1 those of one device, else so many."""
+    """Rows that BatchNorm normalises together: 0 the global batch, -1 those of one device, g > 0 every g rows."""
     after: str = ""
     until: str = ""
-    """The segment to compute, for shared trunks (see `segments`)."""
+    """The blocks to compute, for shared trunks (see `segments`)."""
     dtype: Any = jnp.float32
 
     def __post_init__(self):
@@ -67,7 +68,7 @@ class ShuffleNet(nn.Module):
 
 
 class ConvNorm(nn.Module):
-    """Convolution, BatchNorm and, where `relu`, a ReLU. `depthwise`: every channel for itself."""
+    """Convolution, BatchNorm and, if `relu`, a ReLU. With `depthwise`, each channel has its own filter."""
 
     channels: int
     kernel: int
@@ -95,7 +96,7 @@ class ConvNorm(nn.Module):
 
 
 class KeepUnit(nn.Module):
-    """Half of the channels pass by, the other half goes through 1x1, depthwise 3x3 and 1x1."""
+    """Half of the channels pass unchanged; the others go through 1x1, depthwise 3x3 and 1x1 convolutions."""
 
     norm_group: int
     dtype: Any
@@ -112,7 +113,7 @@ class KeepUnit(nn.Module):
 
 
 class HalvingUnit(nn.Module):
-    """Two strided branches from the whole input, each half of the output's channels."""
+    """Two strided branches, both from the whole input; each yields half of the output's channels."""
 
     channels: int
     norm_group: int
@@ -147,7 +148,7 @@ class Stage(nn.Module):
 
 
 def shuffle(x: Maps) -> Maps:
-    """Interleaves the two halves of the channels: channel 2j is the j-th of the first half."""
+    """Interleaves the two halves of the channels: channel 2j is the j-th channel of the first half."""
     halves = x.reshape(*x.shape[:-1], 2, x.shape[-1] // 2)
     return jnp.swapaxes(halves, -1, -2).reshape(x.shape)
 

@@ -1,6 +1,6 @@
-"""VGG with BatchNorm, without its fully connected layers (Simonyan, Zisserman 2015; SelfCon's networks/vgg_big.py).
+"""VGG with BatchNorm, without fully connected layers (Simonyan, Zisserman 2015; SelfCon's networks/vgg_big.py).
 
-A block ends at its max-pool, so 32 x 32 pixels leave as 1 x 1. A sub-network leaves after such a max-pool.
+Every block ends with a max-pool, so the last map of 32 x 32 images is 1 x 1. Sub-networks branch off after a max-pool.
 """
 
 from functools import partial
@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from contrastive_jax.errors import InputError
+from contrastive_jax.models.batch_norm import BatchNorm
 from contrastive_jax.models.fields import check_choice
-from contrastive_jax.models.layers import BatchNorm, Linear, kaiming_fan_out
+from contrastive_jax.models.layers import Linear, kaiming_fan_out
 from contrastive_jax.models.outputs import FINAL, Outputs, pool
 from contrastive_jax.models.segments import check_segment, walk
 
@@ -23,27 +24,27 @@ class VGG(nn.Module):
     """Images `[batch, height, width, channel]` -> `Outputs` with 512 features at width 64."""
 
     depth: int = 16
-    """13 or 16, the fully connected layers counted that are left out."""
+    """13 or 16. As usual this counts the fully connected layers, which are left out here."""
     width: int = 64
-    """Channels of the first block; the others have 2, 4, 8 and 8 times as many."""
+    """Channels of the first block; the further blocks have 2, 4, 8 and 8 times as many."""
     stem: str = "cifar"
-    """`cifar`, the only one: there is no stem, whatever the size of the images."""
+    """Always `cifar`: VGG has no stem, whatever the size of the images."""
     subnetworks: tuple[str, ...] = ()
-    """Blocks after which a sub-network leaves, e.g. `("block1",)`."""
+    """Blocks after which a sub-network branches off, e.g. `("block1",)`."""
     subnetwork: str = "small"
-    """`fc`: pool and one linear layer. `pool`: pool only. `small`: the remaining blocks with one convolution
-    each. `same`: with as many as the last block has."""
+    """`fc`: pooling and one linear layer. `pool`: pooling only. `small`: the remaining blocks with one convolution
+    each. `same`: the remaining blocks with as many convolutions each as the last one has."""
     norm_group: int = 0
-    """Rows normalised together: 0 the global batch, -1 those of one device, g > 0 every g."""
+    """Rows that BatchNorm normalises together: 0 the global batch, -1 those of one device, g > 0 every g rows."""
     after: str = ""
     until: str = ""
-    """The segment to compute, for shared trunks (see `segments`)."""
+    """The blocks to compute, for shared trunks (see `segments`)."""
     dtype: Any = jnp.float32
 
     def __post_init__(self):
-        check_choice("depth", str(self.depth), map(str, LAYOUTS))
-        check_choice("stem", self.stem, ["cifar"])
-        check_choice("subnetwork", self.subnetwork, SUBNETWORKS)
+        check_choice("network.depth", str(self.depth), map(str, LAYOUTS))
+        check_choice("network.stem", self.stem, ["cifar"])
+        check_choice("network.subnetwork", self.subnetwork, SUBNETWORKS)
         check_segment(BLOCKS, self.after, self.until, self.subnetworks)
         super().__post_init__()
 
@@ -78,7 +79,7 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         if min(x.shape[1:3]) < 2:
-            raise InputError("VGG halves its images five times: give images of 32 or more pixels a side.")
+            raise InputError("VGG halves the resolution five times: give images of at least 32 x 32 pixels.")
         for i in range(1, self.convolutions + 1):
             conv = nn.Conv(
                 self.channels,
@@ -94,13 +95,13 @@ class Block(nn.Module):
 
 
 class PoolOnly(nn.Module):
-    """Sub-network `pool`: no parameters."""
+    """Sub-network `pool`: mean over space, without parameters."""
 
     width: int
     position: str
-    """The block after which it leaves."""
+    """The block after which it branches off."""
     counts: Any
-    """Convolutions of the backbone's blocks."""
+    """Number of convolutions in each of the backbone's blocks."""
     norm_group: int
     dtype: Any
 
@@ -110,7 +111,7 @@ class PoolOnly(nn.Module):
 
 
 class FullyConnected(PoolOnly):
-    """Sub-network `fc`: pool, then one linear layer to the backbone's width."""
+    """Sub-network `fc`: pooling, then a linear layer to the backbone's width."""
 
     @nn.compact
     def __call__(self, x, train):
@@ -119,7 +120,7 @@ class FullyConnected(PoolOnly):
 
 
 class SmallTail(PoolOnly):
-    """Sub-network `small`: the remaining blocks again, with one convolution each."""
+    """Sub-network `small`: a copy of the remaining blocks with one convolution each."""
 
     @property
     def convolutions(self) -> int:
@@ -135,7 +136,7 @@ class SmallTail(PoolOnly):
 
 
 class SameTail(SmallTail):
-    """Sub-network `same`: with as many convolutions each as the backbone's last block."""
+    """Sub-network `same`: a copy of the remaining blocks with as many convolutions each as the backbone's last one."""
 
     @property
     def convolutions(self) -> int:
@@ -143,8 +144,8 @@ class SameTail(SmallTail):
 
 
 BLOCKS = {"block1": 1, "block2": 2, "block3": 4, "block4": 8, "block5": 8}
-"""Channels of every block, in widths of the first."""
+"""Channels of each block, as a multiple of the first block's."""
 LAYOUTS = {13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3)}
-"""Convolutions of every block."""
+"""By depth: the number of convolutions in each block."""
 SUBNETWORKS = {"pool": PoolOnly, "fc": FullyConnected, "small": SmallTail, "same": SameTail}
 NAMED = {f"vgg{depth}_bn": {"depth": depth} for depth in LAYOUTS}

@@ -1,10 +1,11 @@
 """Vision transformer as MoCo v3 and SDSSL train it (Chen, Xie, He 2021; Jang et al. 2022, Sec. 4.1).
 
-Fixed 2-D sin-cos positions (or learned ones), a patch projection that may stay random, pre-normalised blocks. The
-class token of any layer, through the one final LayerNorm, is an exit (`layer01`, ...): SDSSL's representations.
+Position embeddings are fixed (2-D sin-cos) or learned, the patch projection is frozen or learned, and layers are
+pre-normalised. The class token of any layer, passed through the final LayerNorm, is an exit (`layer01`, ...). These
+exits are SDSSL's representations.
 
-A frozen patch projection is no parameter. It lies in the collection `frozen` of the network's variables, so it
-has no gradient, no weight decay and no optimizer state, while checkpoints keep it beside BatchNorm's statistics.
+A frozen patch projection is not a parameter. It is in the collection `frozen` of the network's variables, so it has
+no gradient, no weight decay and no optimizer state, but checkpoints contain it.
 """
 
 import math
@@ -22,49 +23,52 @@ from contrastive_jax.models.outputs import FINAL, Outputs
 
 Tokens = Float[Array, "batch token dim"]
 FROZEN = "frozen"
-"""Collection of variables that never change."""
+"""Collection of the variables that never change."""
 
 
 class ViT(nn.Module):
-    """Images `[batch, height, width, channel]` of any size that the patch divides -> `Outputs`.
+    """Images `[batch, height, width, channel]` of any size that is a multiple of the patch -> `Outputs`.
 
-    `blocks["layer01"]` and so on are the patch tokens behind every layer as a map `[batch, height / patch,
+    `blocks["layer01"]` and so on are the patch tokens after each layer, as maps `[batch, height / patch,
     width / patch, width]`, without the final LayerNorm.
     """
 
     patch: int = 16
-    """Side of a square patch, in pixels; 2, 4 or 8 for images of 32."""
+    """Side of a square patch in pixels. 2, 4 or 8 suit images of 32 x 32."""
     width: int = 384
+    """Features of a token."""
     depth: int = 12
-    """Layers."""
+    """Number of layers."""
     heads: int = 12
+    """Attention heads per layer."""
     subnetworks: tuple[str, ...] = ()
-    """Layers whose class token is an exit too, e.g. `("layer01", "layer06")`; such an exit has no parameters."""
+    """Layers whose class token is an exit as well, e.g. `("layer01", "layer06")`. These exits have no parameters."""
     projection: str = "frozen"
-    """`frozen`: patches are embedded by random weights that are never trained. `learned`: by parameters."""
+    """How patches are embedded. `frozen`: by random weights that are never trained. `learned`: by parameters."""
     positions: str = "sincos"
-    """`sincos`: fixed, rebuilt for every grid. `learned`: a parameter, resized to other grids (bicubic) if its
-    own is square; what most published weights have."""
+    """`sincos`: fixed, computed for every grid. `learned`: a parameter, as in most published weights; if its grid is
+    square, it is resized (bicubic) to other grids."""
     drop_path: float = 0.0
-    """Stochastic depth: rate at which an example skips a branch of the last layer; it grows linearly from 0."""
+    """Stochastic depth: the rate at which an example skips a branch of the last layer. It grows linearly from 0 at the
+    first layer."""
     norm_group: int = 0
-    """Without effect: there is no BatchNorm. All networks have this field."""
+    """No effect, because a ViT has no BatchNorm. All networks have this field."""
     attention: str = "xla"
-    """`xla`: runs everywhere. `cudnn`: fused, for GPUs and bfloat16."""
+    """`xla`: runs everywhere. `cudnn`: fused; needs a GPU and bfloat16."""
     dtype: Any = jnp.float32
 
     def __post_init__(self):
-        check_choice("projection", self.projection, ("frozen", "learned"))
-        check_choice("positions", self.positions, ("sincos", "learned"))
-        check_choice("attention", self.attention, ("xla", "cudnn"))
+        check_choice("network.projection", self.projection, ("frozen", "learned"))
+        check_choice("network.positions", self.positions, ("sincos", "learned"))
+        check_choice("network.attention", self.attention, ("xla", "cudnn"))
         for name in self.subnetworks:
-            check_choice("subnetworks", name, [layer_name(i) for i in range(1, self.depth)])
+            check_choice("network.subnetworks", name, [layer_name(i) for i in range(1, self.depth)])
         if self.width % 4 or self.width % self.heads:
             raise InputError(
-                f"network.width is {self.width}: it must be a multiple of 4 and of network.heads, {self.heads}."
+                f"network.width is {self.width}: give a multiple of 4 and of network.heads, {self.heads}."
             )
         if not 0 <= self.drop_path < 1:
-            raise InputError(f"network.drop_path is {self.drop_path}: give a rate from 0 to below 1.")
+            raise InputError(f"network.drop_path is {self.drop_path}: give a rate in [0, 1).")
         super().__post_init__()
 
     @nn.compact
@@ -86,7 +90,7 @@ class ViT(nn.Module):
         return Outputs(blocks, exits)
 
     def _positions(self, rows: int, columns: int):
-        """Positions of the class token and of the patches: [1, 1 + patch, width]."""
+        """Position embeddings of the class token and the patches: [1, 1 + patch, width]."""
         if self.positions == "sincos":
             return with_class_token(sincos_positions(rows, columns, self.width))
         count = 1 + rows * columns
@@ -97,26 +101,26 @@ class ViT(nn.Module):
 
 
 def layer_name(number: int) -> str:
-    """`layer01` for the first."""
+    """Name of a layer, counted from 1: `layer01`."""
     return f"layer{number:02d}"
 
 
 def grid(size: tuple[int, ...], patch: int) -> tuple[int, int]:
-    """Rows and columns of patches."""
+    """Rows and columns of patches in an image of `size`."""
     height, width = size
     if height % patch or width % patch or min(height, width) < patch:
         raise InputError(
-            f"images of {height} x {width} pixels are no whole number of patches of {patch}: change network.patch"
-            " or the images' size."
+            f"images of {height} x {width} pixels cannot be cut into patches of {patch} x {patch}: change"
+            " network.patch or the size of the images."
         )
     return height // patch, width // patch
 
 
 def sincos_positions(rows: int, columns: int, width: int) -> Float[np.ndarray, "patch width"]:
-    """Fixed positions of a grid of patches, row by row (MoCo v3's): [sin r w, cos r w, sin c w, cos c w].
+    """MoCo v3's fixed position embeddings of a grid of patches, row by row: [sin r w, cos r w, sin c w, cos c w].
 
-    r and c count rows and columns from 0; w = 10000^(-4 k / width) for k from 0 to width / 4 - 1. The authors
-    name the first half after the width, but their grid is square and transposed, so that it holds the row.
+    r and c count rows and columns from 0; w = 10000^(-4 k / width) for k from 0 to width / 4 - 1. In the authors' code
+    the first half is named after the width; their grid is square and transposed, so it holds the row as here.
     """
     omega = 10000.0 ** (-np.arange(width // 4) / (width // 4))
     row, column = np.divmod(np.arange(rows * columns), columns)
@@ -126,19 +130,20 @@ def sincos_positions(rows: int, columns: int, width: int) -> Float[np.ndarray, "
 
 
 def with_class_token(patches: Float[np.ndarray, "patch width"]) -> Float[np.ndarray, "1 token width"]:
-    """The class token's position, which comes first, is zero."""
+    """Adds the class token's position embedding, which is zero and comes first."""
     return np.concatenate([np.zeros((1, patches.shape[1]), np.float32), patches])[None]
 
 
 def resize_positions(positions: Float[Array, "1 token width"], rows: int, columns: int):
-    """Learned positions of a square grid for another one; those of the grid itself as they are."""
+    """Learned position embeddings for a grid of `rows` x `columns`, resized if they were learned on another one."""
     count, width = positions.shape[1] - 1, positions.shape[2]
     side = math.isqrt(count)
     if count == rows * columns and side * side != count or (side, side) == (rows, columns):
         return positions
     if side * side != count:
         raise InputError(
-            f"{count} learned positions are no square grid: give images of the size that they were learned with."
+            f"the {count} learned positions do not form a square grid, so they cannot be resized: give images of the"
+            " size they were learned on."
         )
     patches = positions[0, 1:].reshape(side, side, width)
     patches = jax.image.resize(patches, (rows, columns, width), "bicubic").reshape(1, -1, width)
@@ -146,7 +151,7 @@ def resize_positions(positions: Float[Array, "1 token width"], rows: int, column
 
 
 class PatchEmbedding(nn.Module):
-    """A linear map of every patch to a token `[batch, patch, width]`, rows of the grid first."""
+    """A linear map from each patch to a token: `[batch, patch, width]`, row by row."""
 
     patch: int
     width: int
@@ -170,7 +175,7 @@ class PatchEmbedding(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention and MLP, each behind a LayerNorm and added to its input."""
+    """Attention and MLP, each applied to a LayerNorm of its input and added to that input."""
 
     heads: int
     drop_path: float
@@ -180,7 +185,7 @@ class Layer(nn.Module):
     @nn.compact
     def __call__(self, x: Tokens, train: bool) -> Tokens:
         norm = {"epsilon": 1e-6, "use_fast_variance": False, "dtype": self.dtype}
-        # One draw per example: all tokens of an example pass or skip the branch together.
+        # One draw per example: all its tokens pass or skip the branch together.
         drop = {"rate": self.drop_path, "broadcast_dims": (1, 2), "deterministic": not train}
         y = nn.LayerNorm(**norm, name="norm1")(x)
         y = Attention(self.heads, self.attention, self.dtype, name="attention")(y)
@@ -190,7 +195,7 @@ class Layer(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention; softmax in float32."""
+    """Multi-head self-attention, with the softmax in float32."""
 
     heads: int
     implementation: Any
@@ -206,7 +211,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers, four times as wide in between, exact GELU."""
+    """Two linear layers with exact GELU between them, where it is four times as wide."""
 
     dtype: Any
 
@@ -221,13 +226,13 @@ def dense(outputs: int, dtype: Any, name: str) -> nn.Dense:
 
 
 def xavier_qkv(key, shape, dtype=jnp.float32):
-    """Xavier uniform for three matrices side by side."""
+    """Xavier uniform for the matrices of query, key and value, which are side by side in one kernel."""
     inputs, outputs = shape
     return uniform(key, shape, math.sqrt(6 / (inputs + outputs // 3)), dtype)
 
 
 def uniform_patch(key, shape):
-    """Xavier uniform of the linear map from a patch to a token; `shape` is [patch, patch, channel, width]."""
+    """Xavier uniform for the linear map from a patch to a token; `shape` is [patch, patch, channel, width]."""
     return uniform(key, shape, math.sqrt(6 / (math.prod(shape[:3]) + shape[3])))
 
 
@@ -240,7 +245,7 @@ SIZES = {
     "small": {"width": 384, "heads": 12},
     "base": {"width": 768, "heads": 12},
 }
-"""MoCo v3's and SDSSL's; elsewhere `tiny` has 3 heads and `small` 6."""
+"""The sizes of MoCo v3 and SDSSL. In most other code `tiny` has 3 heads and `small` has 6."""
 NAMED = {
     f"vit_{size}_{patch}": {**fields, "patch": patch}
     for size, fields in SIZES.items()

@@ -1,7 +1,7 @@
-"""Wide ResNet with pre-activation units (Zagoruyko, Komodakis 2016), in the two forms that the papers' codes have.
+"""Wide ResNets with pre-activation units (Zagoruyko, Komodakis 2016), in the two variants of the papers' code.
 
-`mcl`: the original units, as in MCL's models/wrn.py. `selfcon`: SelfCon's networks/wrn_big.py, which has biases,
-another initialisation and other places of stride, shortcut and dropout, and sub-networks after its blocks.
+`mcl` has the original units, as in MCL's models/wrn.py. `selfcon` is SelfCon's networks/wrn_big.py: it has biases and
+sub-networks, and it differs in initialisation and in the places of stride, shortcut and dropout.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from contrastive_jax.errors import InputError
+from contrastive_jax.models.batch_norm import BatchNorm
 from contrastive_jax.models.fields import check_choice
-from contrastive_jax.models.layers import BatchNorm, Linear, kaiming_fan_out
+from contrastive_jax.models.layers import Linear, kaiming_fan_out
 from contrastive_jax.models.outputs import FINAL, Outputs, pool
 from contrastive_jax.models.segments import block_names, check_segment, position, stride, walk
 
@@ -26,37 +27,35 @@ class WideResNet(nn.Module):
     """Images `[batch, height, width, channel]` -> `Outputs` with 64 * widen features."""
 
     depth: int = 16
-    """6 n + 4, for n units in each of the three blocks."""
+    """6n + 4, for n units in each of the three blocks."""
     widen: int = 2
-    """Blocks have 16, 32 and 64 channels times this."""
+    """Multiplies the channels of the three blocks: 16, 32 and 64."""
     variant: str = "mcl"
-    """`mcl`: no biases; stride in the first convolution of a unit; its shortcut, where shapes change, starts
-    behind BatchNorm and ReLU. `selfcon`: biases, stride in the second convolution, the shortcut starts at the
-    unit's input, Xavier initialisation, and a final BatchNorm whose running average keeps 0.1."""
+    """`mcl`: no biases, stride in the first convolution of a unit; a shortcut that changes the shape starts after
+    BatchNorm and ReLU. `selfcon`: biases, stride in the second convolution, shortcuts that start at the unit's input,
+    Xavier initialisation, and a final BatchNorm with momentum 0.1 (it keeps a tenth of the running average)."""
     stem: str = "cifar"
-    """`cifar`: 3x3. `imagenet`: 7x7 stride 2 and a max-pool (SelfCon's code)."""
+    """`cifar`: 3x3. `imagenet`: 7x7 with stride 2, then a max-pool (SelfCon's code)."""
     dropout: float = 0.0
-    """Rate inside the units while training; the published WRN-16-8 of SelfCon has 0.3."""
+    """Rate of the dropout inside the units. SelfCon's published WRN-16-8 has 0.3."""
     subnetworks: tuple[str, ...] = ()
-    """Blocks after which a sub-network leaves, e.g. `("block1",)`."""
+    """Blocks after which a sub-network branches off, e.g. `("block1",)`."""
     subnetwork: str = "same"
-    """`fc`: pool and one linear layer. `pool`: pool only. `small`, `same`, `large`: the remaining blocks with
-    (n + 1) // 2, n and 2 n units each, without the backbone's final BatchNorm and ReLU, as in SelfCon's code."""
+    """`fc`: pooling and one linear layer. `pool`: pooling only. `small`, `same`, `large`: the remaining blocks with
+    (n + 1) // 2, n and 2n units each, without the final BatchNorm and ReLU of the backbone, as in SelfCon's code."""
     norm_group: int = 0
-    """Rows normalised together: 0 the global batch, -1 those of one device, g > 0 every g."""
+    """Rows that BatchNorm normalises together: 0 the global batch, -1 those of one device, g > 0 every g rows."""
     after: str = ""
     until: str = ""
-    """The segment to compute, for shared trunks (see `segments`)."""
+    """The blocks to compute, for shared trunks (see `segments`)."""
     dtype: Any = jnp.float32
 
     def __post_init__(self):
         if self.depth < 10 or self.depth % 6 != 4:
-            raise InputError(
-                f"network.depth is {self.depth}: a WRN has 6 n + 4 layers, e.g. 10, 16, 28 or 40."
-            )
-        check_choice("variant", self.variant, VARIANTS)
-        check_choice("stem", self.stem, STEMS)
-        check_choice("subnetwork", self.subnetwork, SUBNETWORKS)
+            raise InputError(f"network.depth is {self.depth}: give 6n + 4, e.g. 10, 16, 28 or 40.")
+        check_choice("network.variant", self.variant, VARIANTS)
+        check_choice("network.stem", self.stem, STEMS)
+        check_choice("network.subnetwork", self.subnetwork, SUBNETWORKS)
         check_segment(BLOCKS, self.after, self.until, self.subnetworks)
         super().__post_init__()
 
@@ -85,7 +84,7 @@ class WideResNet(nn.Module):
 
 
 class OriginalUnit(nn.Module):
-    """BatchNorm-ReLU-conv (strided), BatchNorm-ReLU-dropout-conv, and a shortcut."""
+    """BatchNorm-ReLU-conv (strided), BatchNorm-ReLU-dropout-conv and a shortcut."""
 
     conv: Any
     norm: Any
@@ -105,7 +104,7 @@ class OriginalUnit(nn.Module):
 
 
 class SelfConUnit(OriginalUnit):
-    """BatchNorm-ReLU-conv-dropout, BatchNorm-ReLU-conv (strided), and a shortcut from the unit's input."""
+    """BatchNorm-ReLU-conv-dropout, BatchNorm-ReLU-conv (strided) and a shortcut from the unit's input."""
 
     @nn.compact
     def __call__(self, x, train):
@@ -120,7 +119,7 @@ class SelfConUnit(OriginalUnit):
 
 
 class Block(nn.Module):
-    """`units` units, the first of them strided."""
+    """A sequence of `units` units, the first of them strided."""
 
     unit: Any
     units: int
@@ -145,7 +144,7 @@ class CifarStem(nn.Module):
 
 
 class ImageNetStem(CifarStem):
-    """A 7x7 convolution and a max-pool, stride 2 each."""
+    """A 7x7 convolution and a max-pool, each with stride 2."""
 
     @nn.compact
     def __call__(self, x):
@@ -155,13 +154,13 @@ class ImageNetStem(CifarStem):
 
 
 class PoolOnly(nn.Module):
-    """Sub-network `pool`: no parameters."""
+    """Sub-network `pool`: mean over space, without parameters."""
 
     unit: Any
     units: int
     widen: int
     position: int
-    """Number of the block after which it leaves."""
+    """Number of the block after which it branches off."""
 
     @nn.compact
     def __call__(self, x, train):
@@ -169,7 +168,7 @@ class PoolOnly(nn.Module):
 
 
 class FullyConnected(PoolOnly):
-    """Sub-network `fc`: pool, then one linear layer to the backbone's width."""
+    """Sub-network `fc`: pooling, then a linear layer to the backbone's width."""
 
     @nn.compact
     def __call__(self, x, train):
@@ -177,10 +176,10 @@ class FullyConnected(PoolOnly):
 
 
 class Tail(PoolOnly):
-    """Sub-networks `small`, `same` and `large`: the remaining blocks again, with weights of their own."""
+    """Sub-networks `small`, `same` and `large`: a copy of the remaining blocks with separate weights."""
 
     size: Any
-    """Units of a block, given those of the backbone's."""
+    """From the number of units in the backbone's blocks to that in the sub-network's."""
 
     @nn.compact
     def __call__(self, x, train):
@@ -191,12 +190,12 @@ class Tail(PoolOnly):
 
 
 class Form(NamedTuple):
-    """What the two codes build differently."""
+    """What differs between the two variants."""
 
     unit: type[OriginalUnit]
     conv: Callable[..., nn.Module]
     final_momentum: float
-    """What the running average of the final BatchNorm keeps at a step."""
+    """Momentum of the final BatchNorm: the share of the running average that a step keeps."""
 
 
 xavier_sqrt2 = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")

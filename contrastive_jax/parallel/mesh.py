@@ -1,11 +1,11 @@
-"""The device mesh: batches are split along `data`; the networks of a sharded cohort along `cohort`.
+"""The device mesh: batches are split along `data`, the networks of a sharded cohort along `cohort`.
 
-All other state is replicated. What lies under the name `peers` in a state is a stack, one network after the other,
-split along `cohort` where the mesh has that axis.
+All other state is replicated. A method that keeps networks stacked one after the other declares it by the type
+`Stack`; the leaves of a stack are split along `cohort` where the mesh has that axis.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,13 +15,24 @@ from contrastive_jax.errors import InputError
 
 DATA = "data"
 COHORT = "cohort"
-PEERS = "peers"
+
+
+class Stack(NamedTuple):
+    """Equal networks stacked along the first axis of every leaf."""
+
+    peers: Any
+    """A pytree of arrays [network, ...]."""
 
 
 def make_mesh(devices: Sequence[Any] | None = None, *, cohort: int = 1) -> Mesh:
-    """A mesh over `devices` (all of them, of every process, unless told otherwise).
+    """A mesh over `devices` (by default all devices of every process).
 
-    cohort: groups of devices that hold different networks; 1: every device holds all of them.
+    Args:
+      devices: a subset, for tests and comparisons.
+      cohort: groups of devices that hold different networks; with 1, every device holds all of them.
+
+    Raises:
+      InputError: `cohort` does not divide the number of devices.
     """
     found = np.array(jax.devices() if devices is None else devices)
     if cohort == 1:
@@ -42,16 +53,16 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def state_sharding(state: Any, mesh: Mesh) -> Any:
-    """Where every leaf of a train state lives: stacks of networks along `cohort`, the rest everywhere."""
+    """The sharding of every leaf of a train state: stacks of networks along `cohort`, the rest replicated."""
+    along_cohort = PartitionSpec(COHORT) if COHORT in mesh.axis_names else PartitionSpec()
 
-    def of_leaf(path, leaf):
-        names = jax.tree_util.keystr(path, simple=True, separator="/").split("/")
-        split = COHORT in mesh.axis_names and PEERS in names
-        return NamedSharding(mesh, PartitionSpec(COHORT) if split else PartitionSpec())
+    def of_node(node: Any) -> Any:
+        spec = along_cohort if isinstance(node, Stack) else PartitionSpec()
+        return jax.tree.map(lambda _: NamedSharding(mesh, spec), node)
 
-    return jax.tree_util.tree_map_with_path(of_leaf, state)
+    return jax.tree.map(of_node, state, is_leaf=lambda node: isinstance(node, Stack))
 
 
 def data_devices(mesh: Mesh) -> int:
-    """Parts into which a batch is split."""
+    """The number of parts into which a batch is split."""
     return mesh.shape[DATA]

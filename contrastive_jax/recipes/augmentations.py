@@ -1,21 +1,26 @@
-"""Published augmentation recipes by name: fields of `augment_recipe.Recipe` for a config's section `augment`.
+"""Published augmentation recipes by name: values for a config's section `augment`.
 
-    config.augment.update(recipes.moco_v3())
+    config.augment.update(augmentations.moco_v3())
 
-A recipe says everything about crops, flips and colors; `mean` and `std` come from the data set. Sizes are those of
-the papers: on smaller images set `size` after it. Where a code and its paper differ, the code is followed.
+A recipe sets everything about crops, flips and colors, and switches off what it does not use. `size`, `mean` and `std`
+come from the data set's preset (`config/presets.py`), so a recipe published for ImageNet also fits small images.
+Where the authors' code and their paper differ, the recipe follows the code.
 """
 
 from typing import Any
 
 Fields = dict[str, Any]
 
+IMAGENET_SIZE = dict(size=224, center_fraction=224 / 256)
+"""The papers' crops on ImageNet: 224 pixels in training, the central 224 of 256 in evaluation."""
+
 
 def crop_flip(scale: tuple[float, float] = (0.2, 1.0)) -> Fields:
-    """Resized crop and flip: SupContrast's and SelfCon's classifiers, and anything without colors."""
+    """Resized crop and flip: for the linear classifiers of SupContrast and SelfCon, and for images without colors."""
     return dict(
         crop_scale=scale,
         crop_ratio=(3 / 4, 4 / 3),
+        interpolation="bilinear",
         pad=0,
         flip=0.5,
         rotation=0.0,
@@ -37,12 +42,12 @@ def crop_flip(scale: tuple[float, float] = (0.2, 1.0)) -> Fields:
 
 
 def pad_flip(pad: int = 4) -> Fields:
-    """A crop out of the padded image and a flip: the usual recipe for classification on CIFAR."""
+    """A crop of the padded image, and a flip: the usual recipe for classification on CIFAR."""
     return crop_flip() | dict(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), pad=pad)
 
 
 def simclr_cifar() -> Fields:
-    """SupContrast, main_supcon.py: SimCLR and SupCon on CIFAR alike. The defaults of `Recipe`."""
+    """SupContrast, main_supcon.py: SimCLR and SupCon on CIFAR. These are the defaults of `Recipe`."""
     return crop_flip() | _jitter(0.4, 0.4, 0.4, 0.1)
 
 
@@ -50,44 +55,44 @@ supcon_cifar = simclr_cifar
 
 
 def simclr_cifar_tensorflow() -> Fields:
-    """SimCLR's README for CIFAR-10: strength 0.5 and no blur; its crops start at 8% of the area."""
+    """SimCLR's README for CIFAR-10: jitter of strength 0.5, no blur, crops from 8% of the area."""
     return crop_flip((0.08, 1.0)) | _jitter(0.4, 0.4, 0.4, 0.1)
 
 
 def simclr_imagenet() -> Fields:
-    """SimCLR (Chen et al. 2020, App. A): strength 1, blur for half of the views."""
-    return _imagenet((0.08, 1.0)) | _jitter(0.8, 0.8, 0.8, 0.2) | dict(blur_probability=(0.5,))
+    """SimCLR (Chen et al. 2020, App. A): strength 1, blur on half of the views."""
+    return crop_flip((0.08, 1.0)) | _jitter(0.8, 0.8, 0.8, 0.2) | dict(blur_probability=(0.5,))
 
 
 def supcon_imagenet() -> Fields:
-    """SupCon's ResNet-50 on ImageNet (google-research supcon/scripts): AutoAugment, policy v0, on crops and flips."""
-    return _imagenet((0.08, 1.0)) | dict(policy="autoaugment_imagenet_v0", policy_fill=128)
+    """SupCon's ResNet-50 on ImageNet (google-research, supcon/scripts): crop, flip and AutoAugment (policy v0)."""
+    return crop_flip((0.08, 1.0)) | dict(policy="autoaugment_imagenet_v0", policy_fill=128)
 
 
 def supcon_imagenet_stacked() -> Fields:
-    """SupCon's ResNet-101 and -200: Stacked RandAugment, i.e. jitter, RandAugment (2 layers, magnitude 10), gray,
-    blur. Their script leaves the warp at 0.
+    """SupCon's ResNet-101 and ResNet-200: Stacked RandAugment, which is jitter, RandAugment (2 layers, magnitude 10),
+    gray and blur. The authors' script leaves the warp at 0.
     """
     return simclr_imagenet() | _randaugment("randaugment_tensorflow", 2, 10.0, 128)
 
 
 def sim_augment() -> Fields:
-    """SimAugment (SupCon, Sec. 14.2): SimCLR's with rotations and a warp before the blur.
+    """SimAugment (SupCon, Sec. 14.2): SimCLR's recipe with rotations, and a warp before the blur.
 
-    The code warps half of the views (a tenth of the side, 23 of 224 pixels) and has no rotation; the text names
-    rotations without an angle: 30 degrees is RandAugment's.
+    The code warps half of the views (by a tenth of the side, 23 of 224 pixels) and never rotates. The text names
+    rotations without an angle; 30 degrees is RandAugment's.
     """
     return simclr_imagenet() | dict(rotation=30.0, warp_probability=0.5, warp_strength=23 / 224)
 
 
 def randaugment_imagenet() -> Fields:
-    """RandAugment (Cubuk et al. 2019) for ResNet-50, N = 2 and M = 9, with torchvision's scale of 0 to 30."""
-    return _imagenet((0.08, 1.0)) | _randaugment("randaugment", 2, 9.0, 0)
+    """RandAugment (Cubuk et al. 2019) for ResNet-50, N = 2 and M = 9, on torchvision's scale of 0 to 30."""
+    return crop_flip((0.08, 1.0)) | _randaugment("randaugment", 2, 9.0, 0)
 
 
 def autoaugment_imagenet() -> Fields:
     """AutoAugment (Cubuk et al. 2018), Table 9."""
-    return _imagenet((0.08, 1.0)) | dict(policy="autoaugment_imagenet", policy_fill=128)
+    return crop_flip((0.08, 1.0)) | dict(policy="autoaugment_imagenet", policy_fill=128)
 
 
 def autoaugment_cifar() -> Fields:
@@ -96,39 +101,39 @@ def autoaugment_cifar() -> Fields:
 
 
 def randaugment_cifar() -> Fields:
-    """RandAugment on CIFAR: as AutoAugment's recipe with N = 2 and M = 14 of 30."""
+    """RandAugment on CIFAR: AutoAugment's recipe with N = 2 and M = 14 of 30 in place of its policy."""
     return pad_flip() | _randaugment("randaugment", 2, 14.0, 128) | dict(cutout=16)
 
 
-def selfcon_cifar() -> Fields:
-    """SelfCon, main_represent.py: as SupContrast; for its single view too."""
+def selfcon() -> Fields:
+    """SelfCon, main_represent.py: SupContrast's recipe, for a single view too and at any image size."""
     return simclr_cifar()
 
 
-def selfcon_imagenet() -> Fields:
-    """SelfCon, main_represent.py, at 224 pixels."""
-    return _imagenet((0.2, 1.0)) | _jitter(0.4, 0.4, 0.4, 0.1)
-
-
 def mcl_cifar() -> Fields:
-    """MCL, main_cifar.py: one view, padding crop of 4 and flip."""
+    """MCL, main_cifar.py: one view; a crop of the image padded by 4 pixels, and a flip."""
     return pad_flip()
 
 
 def mcl_imagenet() -> Fields:
-    """MCL, dataset/imagenet.py: resized crop with torchvision's default range, and flip."""
-    return _imagenet((0.08, 1.0))
+    """MCL, dataset/imagenet.py: a resized crop in torchvision's default range, and a flip."""
+    return crop_flip((0.08, 1.0))
+
+
+def moco_v1() -> Fields:
+    """MoCo (He et al. 2020): jitter of 0.4, hue included, on every view, and no blur."""
+    return crop_flip((0.2, 1.0)) | _jitter(0.4, 0.4, 0.4, 0.4) | dict(jitter_probability=1.0)
 
 
 def moco_v2() -> Fields:
-    """MoCo v2 and MCL's main_moco_mcl.py."""
-    return _imagenet((0.2, 1.0)) | _jitter(0.4, 0.4, 0.4, 0.1) | dict(blur_probability=(0.5,))
+    """MoCo v2 (Chen et al. 2020) and MCL's main_moco_mcl.py."""
+    return crop_flip((0.2, 1.0)) | _jitter(0.4, 0.4, 0.4, 0.1) | dict(blur_probability=(0.5,))
 
 
 def moco_v3() -> Fields:
-    """MoCo v3 for ViT, and all of SDSSL (pl_train_*.py): two different views."""
+    """MoCo v3 for ViT, and all of SDSSL (pl_train_*.py): the two views differ in blur and solarization."""
     return (
-        _imagenet((0.08, 1.0))
+        crop_flip((0.08, 1.0))
         | _jitter(0.4, 0.4, 0.2, 0.1)
         | dict(blur_probability=(1.0, 0.1), solarize_probability=(0.0, 0.2))
     )
@@ -138,7 +143,7 @@ sdssl = moco_v3
 
 
 def byol() -> Fields:
-    """BYOL (Grill et al. 2020, App. B): as `moco_v3`, resized bicubically."""
+    """BYOL (Grill et al. 2020, App. B): `moco_v3` with bicubic resizing."""
     return moco_v3() | dict(interpolation="bicubic")
 
 
@@ -149,20 +154,20 @@ def swav() -> Fields:
 
 
 def dino() -> Fields:
-    """DINO's multi-crop (Caron et al. 2021) for ViT: 2 x 224 and 8 x 96 pixels, every kind of view of its own."""
+    """DINO's multi-crop (Caron et al. 2021) for ViT: 2 x 224 and 8 x 96 pixels, with a blur per kind of view."""
     extra = dict(extra_views=(8,), extra_sizes=(96,), extra_scales=(0.05, 0.4))
     views = dict(blur_probability=(1.0, 0.1, 0.5), solarize_probability=(0.0, 0.2, 0.0))
     return moco_v3() | dict(crop_scale=(0.4, 1.0), interpolation="bicubic") | views | extra
 
 
 def deit_finetuning(mixup: float = 0.8, cutmix: float = 1.0, erase: float = 0.0) -> Fields:
-    """MoCo v3's transfer (SDSSL, Table 5) by DeiT's code: RandAugment of magnitude 9 of 10, MixUp, CutMix, erasing.
+    """MoCo v3's transfer (SDSSL, Table 5) with DeiT's code: RandAugment (magnitude 9 of 10), MixUp, CutMix, erasing.
 
-    CIFAR-10: 0.8, 1; CIFAR-100: 0.5, 1; Flowers: 0, 0, erasing 0.25; Pets: 0.8, 0. timm's RandAugment differs in
-    details: it varies the magnitude and grows some operations the other way round.
+    mixup, cutmix: 0.8, 1 for CIFAR-10; 0.5, 1 for CIFAR-100; 0, 0 (and erase 0.25) for Flowers; 0.8, 0 for Pets.
+    timm's RandAugment differs in detail: it varies the magnitude and runs the scale of some operations backwards.
     """
     return (
-        _imagenet((0.08, 1.0))
+        crop_flip((0.08, 1.0))
         | _randaugment("randaugment", 2, 27.0, 124)
         | dict(interpolation="bicubic", mixup=mixup, cutmix=cutmix, erase_probability=erase, erase_noise=1.0)
     )
@@ -174,16 +179,12 @@ def multi_digits() -> Fields:
 
 
 def randbit(bits: int) -> Fields:
-    """Intriguing Properties, randbits_mnist.ipynb: crops of half of the area or more, and `bits` bits."""
+    """Intriguing Properties, randbits_mnist.ipynb: crops of at least half of the area, and `bits` random bits."""
     return crop_flip((0.5, 1.0)) | dict(flip=0.0, random_bits=bits)
 
 
-def _imagenet(scale: tuple[float, float]) -> Fields:
-    return crop_flip(scale) | dict(size=224, center_fraction=224 / 256)
-
-
 def _jitter(brightness: float, contrast: float, saturation: float, hue: float) -> Fields:
-    """For 80% of the views, and a gray image for 20%: the same in all papers."""
+    """Jitter on 80% of the views and gray on 20%: the same in every recipe with jitter except `moco_v1`."""
     return dict(
         brightness=brightness,
         contrast=contrast,

@@ -1,7 +1,7 @@
 """Sums over positives without a mask: the class-sum form, O((n + k) dim) work and memory.
 
-The positives of row i are the columns of its group without those of its own identity, so a sum over them
-is the sum of a group minus the sum of a (group, row) pair. Exact for any integer ids, repeated ones too.
+The positives of a row are the columns of its group except those of its identity. A sum over them is therefore the sum
+of a group minus the sum of a (group, identity) pair. This is exact for any integers, repeated identities included.
 On a GPU the order of addition, hence the last bit, changes from run to run unless XLA is told otherwise
 (`--xla_gpu_deterministic_ops`).
 """
@@ -13,18 +13,19 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from contrastive_jax.similarity.sweep import filled, in_blocks
+from contrastive_jax.similarity.contract import NO_GROUP
+from contrastive_jax.similarity.sweep import fold_blocks, full_like
 
-# A float32 sum of a large class, one addend at a time, would lose a digit per factor of ten. Each run is
-# added up in parts of this many, then part by part.
+# Adding a large class one float32 at a time loses a digit per factor of ten. Each run is therefore added up in
+# parts of this many addends, then part by part.
 PART = 256
 
 
 class Runs(NamedTuple):
-    """A numbering of columns by what they share, and two steps to add up those of one number.
+    """Columns numbered by what they share, and the two steps that add up those of one number.
 
-    After sorting, what belongs together is a run of places; its number is the place at which it starts, and
-    it owns as many places as it has members, so parts of a large run find room in its own places.
+    Sorted, the columns that belong together are a run of places. The number of a run is its first place. A run
+    has as many places as members, so the parts of a large run fit into its places.
     """
 
     row: Int[Array, " n"]
@@ -39,13 +40,13 @@ class Matches(NamedTuple):
     """Which columns are the positives of which rows."""
 
     group: Runs
-    """Runs of one group."""
-    own: Runs
-    """Runs of one group and one identity."""
-    row_grouped: Int[Array, " n"]
+    """Runs of equal group."""
+    pair: Runs
+    """Runs of equal group and identity."""
+    row_has_group: Int[Array, " n"]
     """0: the row has no group, hence no positives."""
-    column_known: Int[Array, " k"]
-    """0: the column has no identity, hence is nobody's own."""
+    column_has_identity: Int[Array, " k"]
+    """0: the column has no identity, so it is never left out."""
 
 
 def match(
@@ -53,72 +54,79 @@ def match(
     row: Int[Array, " n"],
     column_group: Int[Array, " k"],
     column_row: Int[Array, " k"],
-    index: Int[Array, " n"] | None = None,
+    position: Int[Array, " n"] | None = None,
 ) -> Matches:
-    """Matches rows with columns. `index`: the rows are these columns, which saves sorting both."""
-    n = 0 if index is not None else group.shape[0]
-    if index is None:
-        index = jnp.arange(n)
-        column_group_and_rows = jnp.concatenate([group, column_group]), jnp.concatenate([row, column_row])
+    """Matches rows with columns.
+
+    Args:
+      group, row: of the rows.
+      column_group, column_row: of the columns.
+      position: where the rows are among the columns, if they are; saves sorting both.
+    """
+    if position is None:
+        n = group.shape[0]
+        position = jnp.arange(n)
+        by_group, by_pair = _runs(jnp.concatenate([group, column_group]), jnp.concatenate([row, column_row]))
     else:
-        column_group_and_rows = column_group, column_row
-    by_group, by_pair = _runs(*column_group_and_rows)
+        n = 0
+        by_group, by_pair = _runs(column_group, column_row)
     return Matches(
-        group=Runs(by_group.row[index], by_group.part[n:], by_group.start),
-        own=Runs(by_pair.row[index], by_pair.part[n:], by_pair.start),
-        row_grouped=(group != -1).astype(jnp.int32),
-        column_known=(column_row >= 0).astype(jnp.int32),
+        group=Runs(by_group.row[position], by_group.part[n:], by_group.start),
+        pair=Runs(by_pair.row[position], by_pair.part[n:], by_pair.start),
+        row_has_group=(group != NO_GROUP).astype(jnp.int32),
+        column_has_identity=(column_row >= 0).astype(jnp.int32),
     )
 
 
 def count(matches: Matches) -> Int[Array, " n"]:
     """Number of positives of each row, in integers."""
-    of_group = _sum(jnp.ones_like(matches.column_known), matches.group)[matches.group.row]
-    own = _sum(matches.column_known, matches.own)[matches.own.row]
-    return (of_group - own) * matches.row_grouped
+    of_group = _sum(jnp.ones_like(matches.column_has_identity), matches.group)[matches.group.row]
+    left_out = _sum(matches.column_has_identity, matches.pair)[matches.pair.row]
+    return (of_group - left_out) * matches.row_has_group
 
 
 def positive_dot(
-    x: Float[Array, "n dim"], v: Float[Array, "k dim"], matches: Matches, dtype: Any
+    z: Float[Array, "n dim"], columns: Float[Array, "k dim"], matches: Matches, dtype: Any
 ) -> Float[Array, " n"]:
-    """`x_i . sum_{j in P_i} v_j`."""
+    """`z_i . sum_{j in P_i} column_j`."""
 
-    def features(start, size, dot):
-        sums = _positive_sums(_features(v, start, size).astype(dtype), matches)
-        return dot + jnp.sum(_features(x, start, size).astype(dtype) * sums, axis=1)
+    def add_features(start, size, dot):
+        sums = _positive_sums(_features(columns, start, size).astype(dtype), matches)
+        return dot + jnp.sum(_features(z, start, size).astype(dtype) * sums, axis=1)
 
-    return in_blocks(x.shape[1], _width(matches), features, filled(x.shape[:1], 0, dtype, x))
+    return fold_blocks(z.shape[1], _width(matches), add_features, full_like(z.shape[:1], 0, dtype, z))
 
 
 def add_positive_sums(
     to: Float[Array, "n dim"],
-    v: Float[Array, "k dim"],
+    columns: Float[Array, "k dim"],
     matches: Matches,
-    of_row: Float[Array, " n"] | None,
-    of_column: Float[Array, " k"] | None,
+    per_row: Float[Array, " n"] | None,
+    per_column: Float[Array, " k"] | None,
 ) -> Float[Array, "n dim"]:
-    """`to_i + sum_{j in P_i} (of_row_i + of_column_j) v_j`; None: 0."""
+    """`to_i + sum_{j in P_i} (per_row_i + per_column_j) column_j`; None counts as 0."""
 
-    def features(start, size, to):
-        of_v = _features(v, start, size).astype(to.dtype)
+    def add_features(start, size, to):
+        addends = _features(columns, start, size).astype(to.dtype)
         here = _features(to, start, size)
-        if of_row is not None:
-            here = here + of_row[:, None] * _positive_sums(of_v, matches)
-        if of_column is not None:
-            here = here + _positive_sums(of_column[:, None] * of_v, matches)
+        if per_row is not None:
+            here = here + per_row[:, None] * _positive_sums(addends, matches)
+        if per_column is not None:
+            here = here + _positive_sums(per_column[:, None] * addends, matches)
         return lax.dynamic_update_slice_in_dim(to, here, start, 1)
 
-    return in_blocks(v.shape[1], _width(matches), features, to)
+    return fold_blocks(columns.shape[1], _width(matches), add_features, to)
 
 
-def _positive_sums(v: Float[Array, "k f"], matches: Matches) -> Float[Array, "n f"]:
-    of_group = _sum(v, matches.group)[matches.group.row]
-    own = _sum(v * matches.column_known.astype(v.dtype)[:, None], matches.own)[matches.own.row]
-    return (of_group - own) * matches.row_grouped.astype(v.dtype)[:, None]
+def _positive_sums(addends: Float[Array, "k f"], matches: Matches) -> Float[Array, "n f"]:
+    of_group = _sum(addends, matches.group)[matches.group.row]
+    identified = addends * matches.column_has_identity.astype(addends.dtype)[:, None]
+    left_out = _sum(identified, matches.pair)[matches.pair.row]
+    return (of_group - left_out) * matches.row_has_group.astype(addends.dtype)[:, None]
 
 
 def _width(matches: Matches) -> int:
-    """How many features at a time: 2 MiB of float32 per array of sums, but whole memory sectors."""
+    """How many features at a time: 2 MiB of float32 per array of sums, but at least a whole memory sector."""
     return max(8, 2**19 // matches.group.start.shape[0])
 
 
@@ -126,10 +134,10 @@ def _features(a: Float[Array, "m dim"], start: Any, size: int) -> Float[Array, "
     return lax.dynamic_slice_in_dim(a, start, size, 1)
 
 
-def _sum(v: Array, runs: Runs) -> Array:
-    """The sum of each run, at its number."""
+def _sum(addends: Array, runs: Runs) -> Array:
+    """The sum of each run, stored at its number."""
     places = runs.start.shape[0]
-    return jax.ops.segment_sum(jax.ops.segment_sum(v, runs.part, places), runs.start, places)
+    return jax.ops.segment_sum(jax.ops.segment_sum(addends, runs.part, places), runs.start, places)
 
 
 def _runs(group: Int[Array, " m"], row: Int[Array, " m"]) -> tuple[Runs, Runs]:

@@ -1,6 +1,6 @@
 """The readable reference: the whole N x K similarity matrix in memory, gradients by autodiff.
 
-Every other implementation equals this one in value and gradient. Global view only: `engine` gathers.
+Every other implementation equals this one in value and gradient. Contrasts are those of all devices: `engine` gathers.
 """
 
 import jax
@@ -8,13 +8,22 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from contrastive_jax.similarity.contract import PairMask, Rows, RowStats, Scores, compute_dtype, lowest
+from contrastive_jax.similarity.contract import (
+    NO_GROUP,
+    PairMask,
+    Rows,
+    RowStats,
+    Scalar,
+    Scores,
+    compute_dtype,
+    lowest,
+)
 
 
 def row_stats(
-    anchors: Rows, contrasts: Rows, *, tau: float | Array, want: tuple[str, ...], mask: PairMask | None = None
+    anchors: Rows, contrasts: Rows, *, tau: Scalar, want: tuple[str, ...], mask: PairMask | None = None
 ) -> RowStats:
-    """Row statistics of `S = anchors.z @ contrasts.z.T / tau`: [n] each, only those in `want`."""
+    """The statistics in `want` of each row of `S = anchors.z @ contrasts.z.T / tau`, [n] each."""
     mask = mask or PairMask()
     s = logits(Scores(anchors.z, contrasts.z, tau))
     valid = distinct(anchors.row, contrasts.row) if mask.valid is None else mask.valid
@@ -46,27 +55,27 @@ def logits(scores: Scores) -> Float[Array, "n k"]:
     """`A C^T / tau` in float32 or wider, at the highest matrix-product precision."""
     dtype = compute_dtype(scores.anchors, scores.contrasts)
     a = scores.anchors.astype(dtype)
-    # One conversion where both sides are one array: its gradient is then rounded once, as a whole.
+    # Where both sides are one array it is converted once, so that its gradient is rounded once, as a whole.
     c = a if scores.contrasts is scores.anchors else scores.contrasts.astype(dtype)
     return jnp.matmul(a, c.T, precision=lax.Precision.HIGHEST) / jnp.asarray(scores.tau, dtype)
 
 
 def distinct(anchor_row: Int[Array, " n"], contrast_row: Int[Array, " k"]) -> Bool[Array, "n k"]:
-    """Pairs that take part: unequal rows, and every pair with an embedding that has no identity."""
+    """Pairs that take part: those of unequal identity, and every pair with an embedding that has none."""
     return (anchor_row[:, None] != contrast_row[None, :]) | (contrast_row < 0)[None, :]
 
 
 def same_group(anchor_group: Int[Array, " n"], contrast_group: Int[Array, " k"]) -> Bool[Array, "n k"]:
-    """Positive pairs, valid or not."""
-    return (anchor_group[:, None] == contrast_group[None, :]) & (contrast_group != -1)[None, :]
+    """Pairs of equal group, whether they take part or not."""
+    return (anchor_group[:, None] == contrast_group[None, :]) & (contrast_group != NO_GROUP)[None, :]
 
 
 def masked_lse(
     s: Float[Array, "n k"], weight: Bool[Array, "n k"] | Float[Array, "n k"]
 ) -> Float[Array, " n"]:
-    """`log sum_j w_ij exp(s_ij)`; the dtype's lowest, with gradient 0, in a row without weight."""
+    """`log sum_j w_ij exp(s_ij)`; the dtype's lowest number, with gradient 0, for a row without weight."""
     kept = weight > 0
     if weight.dtype != bool:
         s = s + jnp.log(jnp.where(kept, weight, 1)).astype(s.dtype)
-    # Finite where infinity would do: a row of nothing but the lowest has neither inf - inf nor 0 * inf.
+    # Finite in place of -inf: a row of nothing but the lowest then has neither inf - inf nor 0 * inf.
     return jax.nn.logsumexp(jnp.where(kept, s, lowest(s.dtype)), axis=1)

@@ -1,8 +1,8 @@
-"""Where the rows live: what has to move before every anchor can meet every contrast.
+"""Where the rows are, and what has to move before every anchor can meet every contrast.
 
-One device, a mesh seen as one array, or one shard inside a `shard_map`; contrasts gathered once, or sent
-round. The arithmetic of `blockwise` and `kl` is the same in all of them: they `bring` the columns, then
-`apply` a function of (these rows, the columns) that calls `sweep`.
+On one device, on a mesh seen as one array, or in one shard inside a `shard_map`; with contrasts gathered once or sent
+round a ring. The streamed arithmetic is the same in all of them: it takes its columns from `as_columns`, then
+calls `map_rows` with a function of (these rows, the columns) that calls `sweep`.
 """
 
 import dataclasses
@@ -15,45 +15,47 @@ from jax import lax
 from jax.sharding import AxisType, PartitionSpec
 
 from contrastive_jax.parallel.mesh import DATA
-from contrastive_jax.similarity import ring
-from contrastive_jax.similarity.sweep import Fold, Tree, sweep
+from contrastive_jax.similarity.sweep import Fold, Tree, ring_sweep, sweep
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How rows and columns are spread over devices; static, part of the compiled program's identity."""
+    """How rows and columns are spread over devices. Static: part of the compiled program's identity."""
 
     axis: str | None = None
-    """Mesh axis along which rows are split; None: all of them are here."""
-    wrap: bool = False
-    """Arrays are global, so `apply` enters a `shard_map` over `axis` itself."""
-    travels: bool = False
-    """Columns stay split and travel round the ring, instead of being gathered."""
+    """Mesh axis along which rows are split; None: all of them are on this device."""
+    global_view: bool = False
+    """Arrays hold the rows of all devices, so `map_rows` enters a `shard_map` over `axis` itself."""
+    ring: bool = False
+    """Columns stay split and travel round the devices instead of being gathered."""
 
     @property
     def devices(self) -> int:
-        """Over how many devices `apply` splits global arrays."""
-        return jax.sharding.get_abstract_mesh().shape[self.axis] if self.wrap else 1
+        """Number of devices over which `map_rows` splits global arrays."""
+        return jax.sharding.get_abstract_mesh().shape[self.axis] if self.global_view else 1
 
-    def first(self, n: int) -> Any:
-        """Place of this device's first row among all rows, of which `n` are here."""
-        return lax.axis_index(self.axis) * n if self.axis and not self.wrap else 0
+    def first_position(self, n: int) -> Any:
+        """Position of this device's first row among all rows; `n` rows are on this device."""
+        return lax.axis_index(self.axis) * n if self.axis and not self.global_view else 0
 
-    def bring(self, columns: Tree) -> Tree:
-        """Columns as `apply` wants them: gathered once, in their own dtype; the backward pass keeps them."""
-        if self.wrap:
-            spec = PartitionSpec(self.axis if self.travels else None)
-            return jax.tree.map(lambda a: lax.with_sharding_constraint(a, spec), columns)
-        if self.axis is None or self.travels:
-            return columns
-        return jax.tree.map(lambda a: lax.all_gather(a, self.axis, tiled=True), columns)
+    def as_columns(self, side: Tree) -> Tree:
+        """Arrays [k, ...] as the columns of `map_rows`: gathered once, in their dtype, or left split in a ring."""
+        if self.global_view:
+            spec = PartitionSpec(self.axis if self.ring else None)
+            return jax.tree.map(lambda a: lax.with_sharding_constraint(a, spec), side)
+        if self.axis is None or self.ring:
+            return side
+        return jax.tree.map(lambda a: lax.all_gather(a, self.axis, tiled=True), side)
 
-    def apply(self, fn: Callable[..., Tree], rows: Tree, columns: Tree, shared: Tree) -> Tree:
-        """`fn(rows, columns, shared)` row by row; `columns` come from `bring`. Returns arrays [n, ...]."""
-        if not self.wrap:
+    def map_rows(self, fn: Callable[..., Tree], rows: Tree, columns: Tree, shared: Tree) -> Tree:
+        """`fn(rows, columns, shared)` on every device's rows; `columns` come from `as_columns`.
+
+        Returns arrays [n, ...], one entry per row.
+        """
+        if not self.global_view:
             return fn(rows, columns, shared)
         split, whole = PartitionSpec(self.axis), PartitionSpec()
-        specs = (split, split if self.travels else whole, whole)
+        specs = (split, split if self.ring else whole, whole)
         n = jax.tree.leaves(rows)[0].shape[0]
         padding = -n % self.devices
         if padding:
@@ -62,22 +64,24 @@ class Layout:
         return jax.tree.map(lambda a: a[:n], out) if padding else out
 
     def sweep(self, fold: Fold, carry: Tree, rows: Tree, columns: Tree, tile: int) -> Tree:
-        """`sweep` over all columns, inside `apply`."""
-        if self.travels and self.axis:
-            return ring.sweep(fold, carry, rows, columns, tile, self.axis)
+        """The sweep over all columns, for use inside `map_rows`."""
+        if self.ring and self.axis:
+            return ring_sweep(fold, carry, rows, columns, tile, self.axis)
         return sweep(fold, carry, rows, columns, tile)
 
 
 def layout_for(axis: str | None, *, ring: bool, lengths: tuple[int, ...]) -> Layout:
-    """The layout of the view the caller is in.
+    """The layout of the view that the caller is in.
 
-    The global view on a mesh is known by `jax.set_mesh` (axis "data", Auto); without one, or inside someone
-    else's `shard_map`, all rows are taken to be here. A ring needs `lengths` that the mesh divides.
+    `jax.set_mesh` (axis "data", Auto) announces the global view of a mesh. Without it, or inside a `shard_map`
+    whose axis is not given, all rows are taken to be on this device. In the global view a ring needs `lengths`
+    that the mesh divides; otherwise the columns are gathered.
     """
     if axis is not None:
-        return Layout(axis=axis, travels=ring)
+        return Layout(axis=axis, ring=ring)
     mesh = jax.sharding.get_abstract_mesh()
     auto = dict(zip(mesh.axis_names, mesh.axis_types)).get(DATA) == AxisType.Auto
     if not auto or mesh.shape[DATA] == 1 or AxisType.Manual in mesh.axis_types:
         return Layout()
-    return Layout(axis=DATA, wrap=True, travels=ring and all(n % mesh.shape[DATA] == 0 for n in lengths))
+    even = all(n % mesh.shape[DATA] == 0 for n in lengths)
+    return Layout(axis=DATA, global_view=True, ring=ring and even)

@@ -1,4 +1,4 @@
-"""Checkpoints by orbax: written aside and renamed, so that a killed process never leaves half of one."""
+"""Checkpoints, by orbax: written aside and renamed, so that a killed process never leaves half of one."""
 
 import pathlib
 
@@ -14,7 +14,7 @@ class Checkpoints:
     """The checkpoints of one run, by step (the number of finished updates)."""
 
     def __init__(self, folder: pathlib.Path, *, every_steps: int = 1, keep: int = 2, read_only: bool = False):
-        """`read_only`: to look at the checkpoints of a run that may be writing them at this moment."""
+        """Opens the folder. `read_only`: for the checkpoints of a run that may be writing them at this moment."""
         every = policies.AnySavePolicy(
             [policies.FixedIntervalPolicy(every_steps), policies.PreemptionCheckpointingPolicy()]
         )
@@ -29,11 +29,11 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
 
     def latest(self) -> int | None:
-        """Step of the newest whole checkpoint, None without any."""
+        """Step of the newest complete checkpoint; None if there is none."""
         return self._manager.latest_step()
 
     def due(self, step: int) -> bool:
-        """Whether a checkpoint belongs after this step: ask after every one, since preemption also counts."""
+        """Whether to save after this step. Ask after every step, since a preemption also counts."""
         return self._manager.should_save(step)
 
     def save(self, state: TrainState) -> None:
@@ -45,7 +45,7 @@ class Checkpoints:
     def restore(self, like: TrainState, step: int | None = None) -> TrainState:
         """The state at `step` (the newest by default), placed and typed as `like` is.
 
-        Raises InputError where there is none, or where it does not fit the run's networks and optimizer.
+        Raises InputError if there is none, or if it does not fit the run's networks and optimizer.
         """
         step = self.latest() if step is None else step
         if step is None or step not in self._manager.all_steps():
@@ -57,8 +57,8 @@ class Checkpoints:
             found = self._manager.restore(step, args=ocp.args.StandardRestore(target))
         except Exception as error:  # orbax and tensorstore raise many types for one fact
             raise InputError(
-                f"the checkpoint {self.folder}/{step} is corrupt or of another run"
-                f" ({first_line(error)}); delete that folder to go on from the one before."
+                f"the checkpoint {self.folder}/{step} is corrupt or belongs to another run"
+                f" ({first_line(error)}); delete that folder to continue from the previous one."
             ) from error
         return TrainState(**found)
 

@@ -1,4 +1,4 @@
-"""The gradient of one step: of the whole batch at once, or the same one from micro-batches of the encoder.
+"""The gradient of one step: of the whole batch at once, or the same gradient from micro-batches of the encoder.
 
 A contrastive loss cannot be split over micro-batches: every anchor needs all contrasts. What can be split is the
 network (GradCache, Gao et al. 2021): embed micro-batches without keeping their activations, differentiate the loss of
@@ -12,76 +12,79 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.methods import Batch, Method, Tree
-from contrastive_jax.models.layers import closed_groups
+from contrastive_jax.methods import Batch, Collections, Method, Metrics, Tree
+from contrastive_jax.models.batch_norm import closed_groups
 from contrastive_jax.parallel.mesh import DATA
+from contrastive_jax.train.state import TrainState
 
 
 class Keys(NamedTuple):
+    """The random keys of one step."""
+
     embed: Array
     loss: Array
 
 
-Result = tuple[tuple[Float[Array, ""], tuple[Tree, dict[str, Float[Array, ""]]]], Tree]
-"""`(loss, (extra, metrics)), gradient`, as `jax.value_and_grad(..., has_aux=True)` has it."""
+class Pass(NamedTuple):
+    """What the loss's pass over a batch gives beside the gradient."""
+
+    loss: Float[Array, ""]
+    collections: Collections
+    method: Tree
+    """The method's new state."""
+    metrics: Metrics
 
 
-def whole(
-    method: Method, params: Tree, extra: Tree, batch: Batch, keys: Keys, step: Int[Array, ""]
-) -> Result:
-    """The whole batch in one pass."""
+def whole(method: Method, state: TrainState, batch: Batch, keys: Keys) -> tuple[Pass, Tree]:
+    """The loss of the batch and its gradient in `state.params`, in one pass."""
 
     def loss_of(params):
-        embeddings, embedded = method.embed(params, extra, batch, keys.embed)
-        return method.loss(embeddings, embedded, batch, keys.loss, step)
+        embeddings, collections = method.embed(params, state.collections, state.method, batch, keys.embed)
+        loss, own, metrics = method.loss(embeddings, state.method, batch, state.step, keys.loss)
+        return loss, Pass(loss, collections, own, metrics)
 
-    return jax.value_and_grad(loss_of, has_aux=True)(params)
+    gradient, found = jax.grad(loss_of, has_aux=True)(state.params)
+    return found, gradient
 
 
 def micro_batched(
-    method: Method,
-    params: Tree,
-    extra: Tree,
-    batch: Batch,
-    keys: Keys,
-    step: Int[Array, ""],
-    *,
-    parts: int,
-    mesh: Mesh,
-) -> Result:
-    """Equal to `whole`, with the activations of a batch `parts` times smaller; the networks run forward twice.
+    method: Method, state: TrainState, batch: Batch, keys: Keys, *, parts: int, mesh: Mesh
+) -> tuple[Pass, Tree]:
+    """As `whole`, with the activations of a batch `parts` times smaller; the networks run forward twice.
 
     Every device works through its own rows and adds up its own gradient, so there is one all-reduce per step.
-    BatchNorm must be over groups of rows that lie within a part; its new running statistics are the mean of the
-    parts' ones, because the update is linear in the statistics of a group. Draws inside a network (dropout, drop
-    path) depend on the part and the device here: the gradient is right for them, but they are other ones.
+    BatchNorm must work on groups of rows that lie within a part. What `embed` changes in the collections (running
+    statistics) becomes the mean over the parts, which is exact because the update is linear in a group's statistics.
+    Draws inside a network (dropout, drop path) depend on the part and the device: gradients are correct, but the
+    draws differ from those of `whole`.
     """
     split, replicated = PartitionSpec(DATA), PartitionSpec()
+    fixed = (state.collections, state.method)
 
     def pieces(tree):
         return jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), tree)
 
-    def embed(params, extra, piece, number):
+    def embed(params, fixed, piece, number):
         key = jax.random.fold_in(keys.embed, lax.axis_index(DATA) * parts + number)
         with closed_groups():
-            return method.embed(params, extra, piece, key)
+            return method.embed(params, *fixed, piece, key)
 
-    def embed_all(params, extra, batch):
+    def embed_all(params, fixed, batch):
         def one(piece):
-            z, new = embed(params, extra, *piece)
-            return z, statistics(new)
+            embeddings, collections = embed(params, fixed, *piece)
+            return embeddings, changed(collections, fixed[0])
 
-        found, new = lax.map(one, (pieces(batch), jnp.arange(parts)))
+        embeddings, new = lax.map(one, (pieces(batch), jnp.arange(parts)))
         new = lax.pmean(jax.tree.map(lambda x: x.mean(0), new), DATA)
-        return jax.tree.map(lambda z: z.reshape(-1, *z.shape[2:]), found), new
+        return jax.tree.map(lambda z: z.reshape(-1, *z.shape[2:]), embeddings), new
 
-    def pull_all(params, extra, batch, cotangent):
+    def pull_all(params, fixed, batch, cotangent):
         def add(total, piece):
             rows, number, seed = piece
-            _, pull = jax.vjp(lambda params: embed(params, extra, rows, number)[0], params)
+            _, pull = jax.vjp(lambda params: embed(params, fixed, rows, number)[0], params)
             return jax.tree.map(jnp.add, total, pull(seed)[0]), None
 
         zeros = jax.tree.map(jnp.zeros_like, params)
@@ -90,28 +93,27 @@ def micro_batched(
 
     local = functools.partial(jax.shard_map, mesh=mesh, check_vma=False)
     forward = local(embed_all, in_specs=(replicated, replicated, split), out_specs=(split, replicated))
-    embeddings, new = forward(params, extra, batch)
-    embedded = with_statistics(extra, new)
+    embeddings, new = forward(state.params, fixed, batch)
 
     def loss_of(embeddings):
-        return method.loss(embeddings, embedded, batch, keys.loss, step)
+        loss, own, metrics = method.loss(embeddings, state.method, batch, state.step, keys.loss)
+        return loss, Pass(loss, with_changed(state.collections, new), own, metrics)
 
-    value, cotangent = jax.value_and_grad(loss_of, has_aux=True)(embeddings)
+    cotangent, found = jax.grad(loss_of, has_aux=True)(embeddings)
     pull = local(pull_all, in_specs=(replicated, replicated, split, split), out_specs=replicated)
-    return value, pull(params, extra, batch, cotangent)
+    return found, pull(state.params, fixed, batch, cotangent)
 
 
-def statistics(extra: Tree) -> dict[str, Array]:
-    """The leaves under the name `batch_stats` at any depth: what a network pass changes."""
-    leaves = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(extra)}
-    return {path: leaf for path, leaf in leaves.items() if "['batch_stats']" in path}
+def changed(new: Collections, old: Collections) -> dict[int, Array]:
+    """The leaves that `embed` replaced, by their place in the tree: what it returned as it came is the same object."""
+    leaves = zip(jax.tree.leaves(new), jax.tree.leaves(old), strict=True)
+    return {place: after for place, (after, before) in enumerate(leaves) if after is not before}
 
 
-def with_statistics(extra: Tree, found: dict[str, Array]) -> Tree:
-    """`extra` with other `statistics`."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: found.get(jax.tree_util.keystr(path), leaf), extra
-    )
+def with_changed(old: Collections, found: dict[int, Array]) -> Collections:
+    """`old` with the leaves that `changed` has found."""
+    leaves, structure = jax.tree.flatten(old)
+    return structure.unflatten([found.get(place, leaf) for place, leaf in enumerate(leaves)])
 
 
 def check_micro_batches(parts: int, batch_size: int, devices: int) -> None:

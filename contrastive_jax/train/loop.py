@@ -1,12 +1,13 @@
 """The training loop: steps, reports, checkpoints. Nothing in it is random and nothing is remembered."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from contrastive_jax.train.checkpoint import Checkpoints
-from contrastive_jax.train.feed import Feed
 from contrastive_jax.train.metrics import MetricWriter, Pending
 from contrastive_jax.train.state import TrainState
+from contrastive_jax.train.step import Step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Periods:
 
 
 def train(
-    feed: Feed,
+    step: Step,
+    batches: Iterator[Any],
     state: TrainState,
     *,
     total_steps: int,
@@ -35,19 +37,24 @@ def train(
 ) -> tuple[TrainState, dict[str, float]]:
     """Runs from `state.step` to `total_steps`, saves the last state and returns it with the last report.
 
-    feed: brings the batch of a step, a pure function of its number. A checkpoint is written only after all
-    losses and gradients before it were seen to be finite. Raises NonFiniteLoss otherwise. A dispatch of several
-    steps ends at the next multiple of `feed.at_once`, so that logging and checkpoints fall on its boundaries.
+    A checkpoint is written only after all losses and gradients before it were seen to be finite.
+
+    Args:
+      step: one or several updates per call; metrics are [step].
+      batches: what `step` takes, from step `state.step` on, each a pure function of its steps' numbers.
+
+    Raises:
+      NonFiniteLoss: the loss or the gradient is no longer finite.
     """
     number = int(state.step)
     pending, report, last_good = Pending(), {}, checkpoints.latest()
     while number < total_steps:
-        count = min(feed.at_once - number % feed.at_once, total_steps - number)
-        state, metrics = feed.run(state, number, count)
-        number += count
+        state, metrics = step(state, next(batches))
+        done = len(metrics["loss"])
+        number += done
         last = number == total_steps
         pending.add(number, metrics)
-        writer.advance(count)
+        writer.advance(done)
         save = checkpoints.due(number) or last
         look = periods.look and (number % periods.look == 0 or last)
         if save or look or number % periods.log == 0:

@@ -15,11 +15,11 @@ from contrastive_jax.errors import InputError
 
 
 class NonFiniteLoss(InputError):
-    """Training stopped: the loss or the gradient is no finite number any more."""
+    """Training stopped because the loss or the gradient is no longer finite."""
 
 
 class Pending:
-    """Metrics of the steps since the last report, still on the device so that no step waits for the host."""
+    """Metrics of the steps since the last report, kept on the device so that no step waits for the host."""
 
     def __init__(self):
         self._dispatches: list[tuple[int, Mapping[str, jax.Array]]] = []
@@ -72,7 +72,7 @@ class MetricWriter:
             self._bar.update(steps)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> dict[str, float]:
-        """One line for the interval that ends at `step`; returns it with speed and time added."""
+        """Writes one line for the interval that ends at `step`; returns it with speed and time added."""
         now, (last_step, last_time) = time.perf_counter(), self._since
         self._since = (step, now)
         self._elapsed += now - last_time
@@ -101,7 +101,7 @@ class MetricWriter:
 
 
 def show(bar: tqdm, line: Mapping[str, float], rate: float) -> None:
-    """Beside the bar on a terminal; as a line of its own in a log file."""
+    """Shows a few figures: beside the bar on a terminal, on a line of their own in a log file."""
     names = (
         "loss",
         "learning_rate",
@@ -119,7 +119,7 @@ def show(bar: tqdm, line: Mapping[str, float], rate: float) -> None:
 
 
 def drop_lines_after(file: pathlib.Path, step: int) -> float:
-    """Forgets what was logged after the checkpoint that training goes on from; returns the time kept."""
+    """Drops what was logged after the checkpoint that training continues from; returns the time kept."""
     if not file.exists():
         return 0.0
     kept = []

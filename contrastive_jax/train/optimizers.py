@@ -1,7 +1,7 @@
 """Optimizers by name: frozen dataclasses that build an optax transformation from a learning-rate schedule.
 
-The pieces are optax's, put together so that each reproduces the code that its paper's authors ran (the
-golden group tfopt and the linear evaluations are the evidence). g is the gradient, w the parameter.
+They combine pieces of optax so that each reproduces the code that its paper's authors ran; the golden cases of the
+group tfopt and of the linear evaluations show it. g is the gradient, w the parameter.
 
 `weight_decay` acts on the parameters chosen by two fields: `decay`, `all` or only `kernels` (two or more
 dimensions: no biases, no normalisation scales), and `exclude`, regular expressions searched in the
@@ -10,20 +10,13 @@ parameter's path (`encoder/block1/conv/kernel`), which take parameters out.
 
 import dataclasses
 import re
-import sys
 from typing import Any
 
 import jax
 import optax
 
-from contrastive_jax.config.schema import find_in_module
 from contrastive_jax.errors import InputError, nearest
-from contrastive_jax.parallel.mesh import PEERS
-
-
-def optimizer(name: str) -> type:
-    """The optimizer class called `name` (sgd, lars, adamw, rmsprop); InputError otherwise."""
-    return find_in_module(sys.modules[__name__], name, "optimizer")
+from contrastive_jax.parallel.mesh import Stack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +47,8 @@ class SGD:
 class LARS:
     """Layer-wise adaptive rates (You et al. 2017), as in SimCLR's lars_optimizer.
 
-    g += weight_decay w; trust = trust_coefficient |w| / |g|, or 1 where either norm is 0; parameters that
-    get no weight decay get no trust ratio either.
+    g += weight_decay w; trust = trust_coefficient |w| / |g|, or 1 where either norm is 0; parameters without
+    weight decay have no trust ratio either.
 
     trust_on: `gradient`: v = momentum v + lr trust g; w -= v (SimCLR). `momentum`: v = momentum v + g, and
         the ratio is taken with v: w -= lr trust v (the form of most other codes).
@@ -114,7 +107,7 @@ class AdamW:
 class RMSProp:
     """TensorFlow 1's RMSProp: s = rate s + (1 - rate) g^2; v = momentum v + lr g / sqrt(s + eps); w -= v.
 
-    s starts at one, eps stands inside the root and lr inside the momentum buffer (SupCon's linear stage:
+    s starts at one, eps is inside the root and lr inside the momentum buffer (SupCon's linear stage:
     eps 0.001). Weight decay is coupled, as in SGD.
     """
 
@@ -138,17 +131,17 @@ class RMSProp:
 
 
 def per_network(inner: optax.GradientTransformation) -> optax.GradientTransformation:
-    """`inner` for every network of a stack alone: leaves under `peers` have the networks in front.
+    """`inner` for every network of a `Stack` separately.
 
     So a norm, a trust ratio or a rule on a parameter's dimensions means what it means for a single network.
     """
 
-    def init(params):
-        return {PEERS: jax.vmap(inner.init)(params[PEERS])}
+    def init(params: Stack) -> Stack:
+        return Stack(jax.vmap(inner.init)(params.peers))
 
-    def update(updates, state, params: Any = None):
-        updates, state = jax.vmap(inner.update)(updates[PEERS], state[PEERS], params[PEERS])
-        return {PEERS: updates}, {PEERS: state}
+    def update(updates: Stack, state: Stack, params: Any = None) -> tuple[Stack, Stack]:
+        moved, new = jax.vmap(inner.update)(updates.peers, state.peers, params.peers)
+        return Stack(moved), Stack(new)
 
     return optax.GradientTransformation(init, update)
 

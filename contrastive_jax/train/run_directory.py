@@ -1,10 +1,10 @@
-"""A run directory: the complete record of one training run, and the guard of what it already holds.
+"""A run directory: the complete record of one training run, guarded against being overwritten.
 
 config.json        the resolved config              metrics.jsonl   one line per logging interval
 environment.jsonl  a line per start: command,       tensorboard/    the same, as events
                    code, packages, hardware         checkpoints/    orbax
 parameters.txt     clu's overview                   summary.json    at the end
-resolved.json      what the first start decided for the machine at hand, kept by later ones
+resolved.json      what the first start decided for its machine, kept by later starts
 """
 
 import datetime
@@ -32,7 +32,7 @@ class RunDirectory:
 
     def __init__(self, path: pathlib.Path, *, elsewhere: str = "choose another --workdir"):
         self.path = path
-        self._elsewhere = elsewhere  # what to do where the path is taken
+        self._elsewhere = elsewhere  # advice if the path is taken
         self.writes = jax.process_index() == 0
 
     @property
@@ -44,9 +44,9 @@ class RunDirectory:
         return self.path / "metrics.jsonl"
 
     def open(self, config: Mapping[str, Any]) -> None:
-        """Makes the directory for `config`, or accepts one that holds the same config (to resume).
+        """Creates the directory for `config`, or accepts one that holds the same config (to resume).
 
-        Raises InputError where it holds another config (the differing fields are named) or is no run.
+        Raises InputError if it holds another config (the differing fields are named) or is not a run.
         """
         if self.writes:
             self.check(config)
@@ -57,7 +57,7 @@ class RunDirectory:
         multihost_utils.sync_global_devices("run directory is open")
 
     def check(self, config: Mapping[str, Any]) -> None:
-        """Raises what `open` would, and changes nothing: to ask before data is read."""
+        """Raises what `open` would and changes nothing: to be called before data is read."""
         file = self.path / "config.json"
         if self.writes and file.exists():
             differing = differences(json.loads(file.read_text()), json.loads(json.dumps(config)))
@@ -66,19 +66,19 @@ class RunDirectory:
                     f"{self.path} holds a run with another config: {'; '.join(differing)}; {self._elsewhere}."
                 )
         elif self.writes and self.path.exists() and any(self.path.iterdir()):
-            raise InputError(f"{self.path} is not empty and holds no run: {self._elsewhere}.")
+            raise InputError(f"{self.path} is not empty and is not a run: {self._elsewhere}.")
 
     def config(self) -> dict[str, Any]:
-        """The config of a finished or running run. Raises InputError where the path holds none."""
+        """The config of a finished or running run. Raises InputError if the path is not a run."""
         file = self.path / "config.json"
         if not file.exists():
             raise InputError(
-                f"{self.path} holds no run (no config.json): give the --workdir of a pretraining."
+                f"{self.path} is not a run (no config.json): give the --workdir of a pretraining."
             )
         return json.loads(file.read_text())
 
     def resolved(self, name: str, value: int) -> int:
-        """What the run's first start decided for `name`: `value` if this is the first, else the recorded one."""
+        """What the run's first start decided for `name`: `value` if this is the first start, else the record."""
         file = self.path / "resolved.json"
         recorded = json.loads(file.read_text()) if file.exists() else {}
         multihost_utils.sync_global_devices(f"read {name}")  # all have read before one writes
@@ -115,7 +115,7 @@ def flat(tree: Mapping, prefix: str = "") -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """What a reader needs to judge or repeat the run's numbers."""
+    """What a reader needs to judge or repeat the run."""
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
@@ -139,7 +139,7 @@ def version(package: str) -> str:
 
 
 def git_revision() -> str:
-    """Commit of the code, with `-dirty` where it was changed since; empty outside a checkout."""
+    """Commit of the code, with `-dirty` if it has uncommitted changes; empty outside a checkout."""
     folder = pathlib.Path(__file__).parent
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
     try:

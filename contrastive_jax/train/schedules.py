@@ -1,7 +1,7 @@
 """Learning-rate schedules: frozen dataclasses in epochs that build a function `step -> learning rate`.
 
-Steps count from 0 and so do epochs: epoch e spans the steps from e * steps_per_epoch. The dataclasses say
-exactly what the papers' codes do, which differ in small ways that move the learning rate:
+Steps and epochs count from 0: epoch e begins at step e * steps_per_epoch. The dataclasses reproduce exactly what the
+authors' code does, which differs in small ways that move the learning rate:
 
 ==================================  ====================================================================
 SupContrast, SelfCon cosine         Cosine(per="epoch_end", final_fraction=rate**3, spans="all_epochs")
@@ -15,22 +15,15 @@ SupCon (TensorFlow) stage 2         Exponential(decay=0.97, epochs_per_decay=0.5
 
 import dataclasses
 import math
-import sys
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from contrastive_jax.config.schema import find_in_module
 from contrastive_jax.errors import InputError, nearest
 
-# examples / batch_size is a rounded float: a whole number of steps may come out just below itself.
+# examples / batch_size is a rounded float: a whole number of steps may come out slightly too small.
 ROUNDING = 1e-6
-
-
-def schedule(name: str) -> type:
-    """The schedule class called `name` (constant, cosine, step, exponential); InputError otherwise."""
-    return find_in_module(sys.modules[__name__], name, "schedule")
 
 
 def scaled_peak(lr: float, rule: str, *, batch_size: int, reference: int = 256) -> float:

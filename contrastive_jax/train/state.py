@@ -8,7 +8,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
-from contrastive_jax.methods import Method
+from contrastive_jax.methods import Collections, Method
 from contrastive_jax.parallel.mesh import state_sharding
 
 
@@ -16,9 +16,15 @@ class TrainState(NamedTuple):
     """What a checkpoint holds. No key and no iterator: both are functions of (seed, step)."""
 
     step: Int[Array, ""]
+    """Finished updates."""
     params: Any
-    extra: Any
-    opt_state: Any
+    """What the optimizer updates."""
+    collections: Collections
+    """What the networks keep besides: BatchNorm statistics, frozen arrays."""
+    method: Any
+    """The method's own state: a teacher, a queue, a memory."""
+    optimizer: Any
+    """The optimizer's state."""
 
 
 def create(
@@ -30,13 +36,14 @@ def create(
 ) -> TrainState:
     """A fresh state, laid out over the mesh; a function of `seed` alone.
 
-    view_shape: (height, width, channel) of one augmented view.
+    Args:
+      view_shape: (height, width, channel) of one augmented view.
     """
 
     def init():
         key = jax.random.fold_in(jax.random.key(seed), 2**31 - 1)
-        params, extra = method.init(key, jnp.zeros((2, method.views, *view_shape)))
-        return TrainState(jnp.zeros((), jnp.int32), params, extra, optimizer.init(params))
+        params, collections, own = method.init(key, jnp.zeros((2, method.views, *view_shape)))
+        return TrainState(jnp.zeros((), jnp.int32), params, collections, own, optimizer.init(params))
 
     with jax.set_mesh(mesh):
         sharding = state_sharding(jax.eval_shape(init), mesh)

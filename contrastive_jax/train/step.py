@@ -1,12 +1,14 @@
 """The one train step. It knows no method, no network and no data set.
 
-It is compiled once over the mesh: batch split along `data`, state donated and left where it lies. The loss sees the
-global batch, so its gradient is exact whatever the number of devices.
+It is compiled once over the mesh: the batch is split along `data`, the state is donated and keeps its sharding. The
+loss sees the global batch, so its gradient is exact whatever the number of devices.
 """
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +16,10 @@ import numpy as np
 import optax
 from jax import lax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, UInt32
 
-from contrastive_jax.augment.views import Recipe, add_views
+from contrastive_jax.augment.recipe import Recipe
+from contrastive_jax.augment.views import add_views
 from contrastive_jax.data.resident import Resident, take
 from contrastive_jax.methods import Batch, Method, Tree
 from contrastive_jax.parallel.mesh import replicated, state_sharding
@@ -24,101 +27,104 @@ from contrastive_jax.train.gradient import Keys, micro_batched, whole
 from contrastive_jax.train.state import TrainState
 
 Metrics = dict[str, Float[Array, "..."]]
-Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
-Dispatch = Callable[[TrainState, Resident, Int[np.ndarray, "step batch"]], tuple[TrainState, Metrics]]
-Update = Callable[[TrainState, Batch, UInt32[Array, ""]], tuple[TrainState, Metrics]]
+Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+"""`(state, batch) -> (state, metrics [step])`, compiled; the batch may hold several steps."""
 
 
-def make_step(
-    method: Method,
-    optimizer: optax.GradientTransformation,
-    schedule: optax.Schedule,
-    recipe: Recipe,
-    *,
-    seed: int,
-    mesh: Mesh,
-    micro_batches: int = 1,
-) -> Step:
-    """Compiles `(state, batch) -> (state, metrics)`; `batch` holds `image` uint8, `label` and `index`.
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What a step is made of. Everything in it is static; `train_step` changes nothing but the state."""
 
-    Metrics are the method's own, and `loss`, `learning_rate`, `gradient_norm` and that of every block.
+    method: Method
+    optimizer: optax.GradientTransformation
+    schedule: optax.Schedule
+    """Learning rate by step, to be logged: the optimizer has it already."""
+    recipe: Recipe
+    mesh: Mesh
+    micro_batches: int = 1
+
+
+def train_step(
+    training: Training, state: TrainState, batch: Batch, seed: UInt32[Array, ""]
+) -> tuple[TrainState, Metrics]:
+    """One update: augment, embed, loss and gradient, optimizer, the method's `after_update`.
+
+    Args:
+      batch: `image` uint8 [batch, height, width, channel], `label` and `index` [batch].
+      seed: of the run. All random draws of a step are functions of (seed, step).
+
+    Returns:
+      The new state, and the method's metrics with `loss`, `learning_rate`, `gradient_norm` and that of every block.
     """
-    update = make_update(method, optimizer, schedule, recipe, mesh=mesh, micro_batches=micro_batches)
-    compiled = jax.jit(update, donate_argnums=0)
+    method, mesh = training.method, training.mesh
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
+    augment_key, embed_key, loss_key = jax.random.split(key, 3)
+    batch = add_views(training.recipe, batch, augment_key, method.views)
 
-    def run(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        with jax.set_mesh(mesh):  # the seed is an operand: another one finds the same program in the cache
-            return compiled(state, batch, np.uint32(seed))
+    gradient_of = whole
+    if training.micro_batches > 1:
+        gradient_of = functools.partial(micro_batched, parts=training.micro_batches, mesh=mesh)
+    found, gradient = gradient_of(method, state, batch, Keys(embed_key, loss_key))
 
-    return run
+    updates, optimizer = training.optimizer.update(gradient, state.optimizer, state.params)
+    params = optax.apply_updates(state.params, updates)
+    own = method.after_update(params, found.method, state.step)
+
+    new = TrainState(state.step + 1, params, found.collections, own, optimizer)
+    metrics = {
+        "loss": found.loss,
+        **found.metrics,
+        "learning_rate": jnp.asarray(training.schedule(state.step), jnp.float32),
+        **gradient_norms(gradient),
+    }
+    new = lax.with_sharding_constraint(new, state_sharding(new, mesh))
+    return new, lax.with_sharding_constraint(metrics, replicated(mesh))
 
 
-def make_dispatch(
-    method: Method,
-    optimizer: optax.GradientTransformation,
-    schedule: optax.Schedule,
-    recipe: Recipe,
-    *,
-    seed: int,
-    mesh: Mesh,
-    micro_batches: int = 1,
-) -> Dispatch:
-    """Compiles `(state, resident data, rows [step, batch]) -> (state, metrics [step])`: many steps in one program."""
-    update = make_update(method, optimizer, schedule, recipe, mesh=mesh, micro_batches=micro_batches)
+def compile_step(training: Training, *, seed: int) -> Step:
+    """`step(state, batch)`: one update per call, on a batch that the host has brought to the devices."""
 
-    def steps(state: TrainState, data: Resident, rows: Int[Array, "step batch"], seed: UInt32[Array, ""]):
+    def one(state, batch, seed):
+        return with_step_axis(train_step(training, state, batch, seed))
+
+    return compiled(one, training.mesh, seed)
+
+
+def compile_steps(training: Training, data: Resident, *, seed: int) -> Step:
+    """`step(state, rows)`: as many updates as `rows` [step, batch] has rows of examples, gathered from `data`.
+
+    All of them are one program, so that the host is asked once.
+    """
+
+    def several(state, batch, seed):
+        data, rows = batch
+
         def one(state, rows):
-            return update(state, take(data, rows, mesh), seed)
+            return train_step(training, state, take(data, rows, training.mesh), seed)
 
         if len(rows) > 1:
             return lax.scan(one, state, rows)
-        state, metrics = one(state, rows[0])  # XLA:CPU runs convolutions inside a loop on one core
-        return state, jax.tree.map(lambda x: x[None], metrics)
+        return with_step_axis(one(state, rows[0]))  # XLA:CPU runs convolutions inside a loop on one core
 
-    compiled = jax.jit(steps, donate_argnums=0)
+    step = compiled(several, training.mesh, seed)
+    return lambda state, rows: step(state, (data, rows.astype(np.int32)))
 
-    def run(state: TrainState, data: Resident, rows: Int[np.ndarray, "step batch"]):
-        with jax.set_mesh(mesh):
-            return compiled(state, data, rows.astype(np.int32), np.uint32(seed))
+
+def compiled(step: Callable[..., Any], mesh: Mesh, seed: int) -> Step:
+    """`step(state, batch, seed)` as one program over the mesh, the state donated."""
+    program = jax.jit(step, donate_argnums=0)
+
+    def run(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+        with jax.set_mesh(mesh):  # the seed is an operand: another one finds the same program in the cache
+            return program(state, batch, np.uint32(seed))
 
     return run
 
 
-def make_update(
-    method: Method,
-    optimizer: optax.GradientTransformation,
-    schedule: optax.Schedule,
-    recipe: Recipe,
-    *,
-    mesh: Mesh,
-    micro_batches: int,
-) -> Update:
-    """One step as a pure function of (state, batch, seed)."""
-    gradient_of = whole
-    if micro_batches > 1:
-        gradient_of = functools.partial(micro_batched, parts=micro_batches, mesh=mesh)
-
-    def update(state: TrainState, batch: Batch, seed: UInt32[Array, ""]) -> tuple[TrainState, Metrics]:
-        key = jax.random.fold_in(jax.random.key(seed), state.step)
-        augment_key, *keys = jax.random.split(key, 3)
-        batch = add_views(recipe, batch, augment_key, method.views)
-        (loss, (extra, metrics)), gradient = gradient_of(
-            method, state.params, state.extra, batch, Keys(*keys), state.step
-        )
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        extra = method.after_update(params, extra, state.step)
-        metrics = {
-            "loss": loss,
-            **metrics,
-            "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
-            **gradient_norms(gradient),
-        }
-        new = TrainState(state.step + 1, params, extra, opt_state)
-        new = lax.with_sharding_constraint(new, state_sharding(new, mesh))
-        return new, lax.with_sharding_constraint(metrics, replicated(mesh))
-
-    return update
+def with_step_axis(found: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+    """Metrics [1] of a single step."""
+    state, metrics = found
+    return state, jax.tree.map(lambda x: x[None], metrics)
 
 
 def gradient_norms(gradient: Tree) -> Metrics:
@@ -132,6 +138,6 @@ def gradient_norms(gradient: Tree) -> Metrics:
 
 
 def block_of(path: str) -> str:
-    """`encoder/block1/unit1/conv1/kernel` -> `encoder/block1`; without a block the first name."""
+    """`encoder/block1/unit1/conv1/kernel` -> `encoder/block1`; without a block, the first name."""
     found = re.match(r"(.*?/)?(stem|(sub_)?block\d+|layer\d+)(?=/)", path)
     return found[0] if found else path.split("/")[0]

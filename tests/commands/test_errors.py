@@ -38,7 +38,7 @@ def test_non_finite_loss_stops_with_step_and_last_good_checkpoint(tmp_path):
 def test_missing_tfds_data_fails_fast_with_the_ways_to_provide_it(tmp_path):
     arguments = ["--config.data.source=tfds:cifar10", f"--config.data.data_dir={tmp_path}"]
     message = error("main", *TINY, f"--workdir={tmp_path / 'run'}", *arguments)
-    assert "contrastive_jax.data.prepare" in message
+    assert "python -m contrastive_jax prepare" in message
 
 
 def test_other_optimizer_on_the_command_line_brings_its_own_fields(tmp_path):
@@ -56,12 +56,12 @@ def test_other_optimizer_on_the_command_line_brings_its_own_fields(tmp_path):
 @pytest.mark.parametrize(
     ("section", "field", "value", "words"),
     [
-        ("method", "name", "supcom", "did you mean 'supcon'"),
-        ("network", "name", "resnot", "did you mean 'resnet'"),
+        ("method", "name", "supcom", "did you mean 'SupCon'"),
+        ("network", "name", "resnot", "did you mean 'ResNet'"),
         ("network", "depth", 19, "network.depth"),
         ("network", "subnetworks", ("block9",), "block9"),
-        ("optimizer", "name", "sdg", "did you mean 'sgd'"),
-        ("schedule", "name", "cosin", "did you mean 'cosine'"),
+        ("optimizer", "name", "sdg", "did you mean 'SGD'"),
+        ("schedule", "name", "cosin", "did you mean 'Cosine'"),
         ("learning_rate", "scaling", "linar", "did you mean 'linear'"),
         ("augment", "flip", 1.5, "augment.flip"),
         ("method", "tau", "hot", "config.method.tau"),

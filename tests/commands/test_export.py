@@ -6,10 +6,9 @@ import commandline
 import jax
 import numpy as np
 import pytest
-from tiny import session
+from tiny import trial
 
-from contrastive_jax.commands.export import main as export
-from contrastive_jax.commands.export import read_checkpoint
+from contrastive_jax.commands.export import COMMAND, read_checkpoint
 from contrastive_jax.torch_weights import files
 from contrastive_jax.train.checkpoint import Checkpoints
 
@@ -25,7 +24,7 @@ TINY = (
 def run(tmp_path_factory):
     """A run directory with a SupCon state of step 0."""
     path = tmp_path_factory.mktemp("runs") / "a"
-    tiny = session("supcon", 1)
+    tiny = trial("supcon", 1)
     path.mkdir()
     (path / "config.json").write_text(json.dumps(tiny.parts.config))
     checkpoints = Checkpoints(path / "checkpoints")
@@ -37,11 +36,11 @@ def run(tmp_path_factory):
 def test_what_of_a_network(run, tmp_path):
     for part, subs, heads in (("backbone", 0, 0), ("encoder", 1, 0), ("whole", 1, 1)):
         file = tmp_path / "a.safetensors"
-        assert export([f"--run={run}", f"--output={file}", "--naming=selfcon", f"--part={part}"]) == 0
+        assert COMMAND.main([f"--run={run}", f"--output={file}", "--naming=selfcon", f"--part={part}"]) == 0
         tensors = files.read(file)
         assert any("selfcon_layer.0." in name for name in tensors) == subs
         assert any(name.startswith("head.") for name in tensors) == heads
-        state = session("supcon", 1).state()
+        state = trial("supcon", 1).state()
         kernel = np.asarray(state.params["encoder"]["block2"]["unit1"]["conv1"]["kernel"])
         assert np.array_equal(tensors["encoder.layer2.0.conv1.weight"], kernel.transpose(3, 2, 0, 1))
         assert tensors["encoder.bn1.num_batches_tracked"] == 0
@@ -53,19 +52,19 @@ def test_what_of_a_network(run, tmp_path):
         (["--naming=selfcom"], "did you mean 'selfcon_resnet'"),
         (["--naming=torchvision", "--part=encoder"], "torchvision has no names"),
         (["--naming=selfcon", "--step=7"], "no checkpoint of step 7"),
-        (["--naming=selfcon", "--run=nowhere"], "holds no run"),
-        (["--naming=selfcon", "--output=a.pth"], "must end in .safetensors"),
+        (["--naming=selfcon", "--run=nowhere"], "is not a run"),
+        (["--naming=selfcon", "--output=a.pth"], "does not end in .safetensors"),
     ],
 )
 def test_one_sentence(run, tmp_path, capsys, flags, said):
-    assert export([f"--run={run}", f"--output={tmp_path / 'a.safetensors'}", *flags]) == 2
+    assert COMMAND.main([f"--run={run}", f"--output={tmp_path / 'a.safetensors'}", *flags]) == 2
     assert said in capsys.readouterr().err
 
 
 def test_a_run_starts_from_weights(run, tmp_path):
     """Its backbone exported as torchvision's and taken up by a new run of another seed; all else is fresh."""
     file, workdir = tmp_path / "a.safetensors", tmp_path / "b"
-    assert export([f"--run={run}", f"--output={file}", "--naming=torchvision"]) == 0
+    assert COMMAND.main([f"--run={run}", f"--output={file}", "--naming=torchvision"]) == 0
     command = (
         "start",
         *TINY,
@@ -86,7 +85,7 @@ def test_a_run_starts_from_weights(run, tmp_path):
     "flags, said",
     [
         (["--workdir=RUN", "--naming=selfcon", "--weights=a.pth"], "begun already"),
-        (["--naming=selfcon"], "give --weights"),
+        (["--naming=selfcon"], "--weights is missing"),
         (["--naming=selfcon", "--weights=a.safetensors"], "no file a.safetensors"),
     ],
 )
@@ -96,7 +95,7 @@ def test_a_start_is_refused_in_one_sentence(run, tmp_path, flags, said):
 
 
 def encoders(state):
-    return state["params"]["encoder"], state["extra"]["batch_stats"]["encoder"]
+    return state["params"]["encoder"], state["collections"]["network"]["batch_stats"]["encoder"]
 
 
 def same(a, b) -> bool:

@@ -1,4 +1,4 @@
-"""The order of an epoch and the global batch: pure, a permutation, and on every device only its own rows."""
+"""The order of an epoch is a pure permutation, and every device gets exactly its rows of the global batch."""
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ def sharded_over(devices):
 
 
 def numbered(n):
-    """Image number i is i everywhere, and its label is i too."""
+    """All pixels of image i are i, and so is its label."""
     images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 2, 3, 1))
     return Dataset(images, np.arange(n, dtype=np.int32), n, "numbered")
 
@@ -33,7 +33,7 @@ class TestUniformOrder:
     def test_an_epoch_is_a_permutation(self, epoch):
         np.testing.assert_array_equal(np.sort(permutation(1001, 3, epoch)), np.arange(1001))
 
-    def test_it_depends_on_seed_and_epoch_and_nothing_else(self):
+    def test_it_depends_only_on_seed_and_epoch(self):
         first = permutation(1001, 3, 0)
         assert not np.array_equal(first, permutation(1001, 3, 1))
         assert not np.array_equal(first, permutation(1001, 4, 0))
@@ -41,14 +41,14 @@ class TestUniformOrder:
         np.random.seed(0)
         np.testing.assert_array_equal(first, permutation(1001, 3, 0))
 
-    def test_it_is_the_same_under_every_numpy(self):
+    def test_it_is_the_same_in_every_version_of_numpy(self):
         assert permutation(10, 42, 1).tolist() == [1, 2, 8, 5, 3, 9, 6, 0, 4, 7]
 
-    def test_the_cached_order_cannot_be_written(self):
+    def test_the_cached_order_is_read_only(self):
         with pytest.raises(ValueError, match="read-only"):
             order(10, 5).at(0)[0] = 5
 
-    def test_steps_of_an_epoch_are_disjoint_and_the_rest_is_dropped(self):
+    def test_the_steps_of_an_epoch_are_disjoint_and_drop_the_rest(self):
         drawn = order(103, 10)
         assert drawn.steps_per_epoch == 10
         for epoch in (0, 2):
@@ -56,7 +56,7 @@ class TestUniformOrder:
             np.testing.assert_array_equal(np.concatenate(steps), permutation(103, 5, epoch)[:100])
             assert len(np.unique(np.concatenate(steps))) == 100
 
-    def test_any_step_alone_is_the_step_of_a_whole_run(self):
+    def test_a_step_does_not_depend_on_earlier_steps(self):
         drawn = order(64, 16)
         run = [drawn.at(step).copy() for step in range(12)]
         np.testing.assert_array_equal(order(64, 16).at(11), run[11])
@@ -79,7 +79,7 @@ class TestGlobalBatch:
         np.testing.assert_array_equal(batch["index"], indices)
 
     @pytest.mark.parametrize("devices", [1, 2, 8])
-    def test_a_device_holds_just_its_rows(self, devices):
+    def test_a_device_has_exactly_its_rows(self, devices):
         indices = order(200, 16, seed=0).at(0)
         batch = global_batch(numbered(200), indices, sharded_over(devices))
         for array in batch.values():
@@ -90,7 +90,7 @@ class TestGlobalBatch:
             for rank, rows in enumerate(held):
                 np.testing.assert_array_equal(rows, np.split(indices, devices)[rank])
 
-    def test_only_the_rows_of_the_batch_are_read(self):
+    def test_only_rows_of_the_batch_are_read(self):
         class Counting(np.ndarray):
             rows_read = []
 
@@ -116,8 +116,8 @@ class TestBatchSize:
             (0, 8, "at least 1"),
             (201, 1, r"larger than the data set \(200 examples\); use at most 200"),
             (208, 16, "use at most 192"),
-            (100, 8, "does not divide over 8 devices; use 96 or 104"),
-            (5, 8, "does not divide over 8 devices; use 8"),
+            (100, 8, "cannot be split over 8 devices; use 96 or 104"),
+            (5, 8, "cannot be split over 8 devices; use 8"),
         ],
     )
     def test_refuses(self, batch_size, devices, sentence):

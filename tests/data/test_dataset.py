@@ -1,4 +1,4 @@
-"""The image set in memory and the split grammar: what they accept, and the sentence for everything else."""
+"""The image set in memory and split expressions: what they accept, and the error for everything else."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from contrastive_jax.errors import InputError
 
 
 class TestDataset:
-    def test_subset_picks_in_the_given_order(self):
+    def test_subset_keeps_the_given_order(self):
         images = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), np.uint8)
         labels = np.arange(10, dtype=np.int32) % 3
         part = Dataset(images, labels, 3, "x").subset(np.array([7, 2, 7]))
@@ -27,8 +27,8 @@ class TestDataset:
             (lambda i, y: (i[:0], y[:0]), "has no images"),
             (lambda i, y: (i, y[:5]), r"expected int32 of shape \(6,\)"),
             (lambda i, y: (i, y.astype(np.int64)), "labels of 'x' are int64"),
-            (lambda i, y: (i, y + 1), "run from 1 to 3, outside 0 to 2"),
-            (lambda i, y: (i, y - 1), "run from -1 to 1, outside 0 to 2"),
+            (lambda i, y: (i, y + 1), "range from 1 to 3, outside 0 to 2"),
+            (lambda i, y: (i, y - 1), "range from -1 to 1, outside 0 to 2"),
         ],
     )
     def test_refuses(self, change, sentence):
@@ -37,7 +37,7 @@ class TestDataset:
             Dataset(images, labels, 3, "x")
 
     @pytest.mark.parametrize("labels", [np.eye(3), np.zeros(3), np.array([0, 2**31])])
-    def test_labels_that_are_no_class_numbers(self, labels):
+    def test_labels_that_are_not_class_numbers(self, labels):
         with pytest.raises(InputError, match="labels of 'x'"):
             int32_labels(labels, "x")
 
@@ -62,8 +62,8 @@ class TestSplit:
     @pytest.mark.parametrize(
         "expression", ["train[", "train[a:b]", "train[-5:]", "train[5]", "", "train+test"]
     )
-    def test_not_understood(self, expression):
-        with pytest.raises(InputError, match="not understood"):
+    def test_malformed(self, expression):
+        with pytest.raises(InputError, match="is not valid; write it as"):
             parse_split(expression)
 
     @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A user with nothing but pictures: one command trains, one judges on labelled ones, and mistakes are sentences."""
+"""A user with a folder of pictures trains with one command and evaluates on labelled pictures with another."""
 
 import json
 
@@ -35,7 +35,7 @@ def pictures(tmp_path_factory):
     return root
 
 
-def test_unlabelled_pictures_train_and_are_judged_on_labelled_ones(pictures, tmp_path):
+def test_training_on_unlabelled_pictures_and_evaluation_on_labelled_ones(pictures, tmp_path):
     config = (
         "--config=configs/simclr.py:folder,resnet8",
         f"--config.data.source=folder:{pictures / 'plain'}",
@@ -59,7 +59,7 @@ def test_unlabelled_pictures_train_and_are_judged_on_labelled_ones(pictures, tmp
     assert found["top1"]["5-NN, final"] == 100
 
 
-def test_a_method_that_needs_labels_refuses_pictures_without_them(pictures, tmp_path):
+def test_a_method_that_needs_labels_rejects_unlabelled_pictures(pictures, tmp_path):
     source = f"--config.data.source=folder:{pictures / 'plain'}"
     sentence = error(
         "main", "--config=configs/supcon.py:folder,resnet8", source, *TINY, f"--workdir={tmp_path}"
@@ -69,7 +69,7 @@ def test_a_method_that_needs_labels_refuses_pictures_without_them(pictures, tmp_
 
 
 @pytest.mark.slow
-def test_stream_and_resident_pipelines_train_alike(pictures, tmp_path):
+def test_stream_and_resident_pipelines_give_the_same_losses(pictures, tmp_path):
     config = (
         "--config=configs/supcon.py:folder,resnet8",
         f"--config.data.source=folder:{pictures / 'sorted'}",

@@ -1,4 +1,4 @@
-"""Pictures in folders: every layout, every odd picture, and the sentence for what cannot be used."""
+"""Pictures in folders: every layout, unusual pictures, and the errors for what cannot be used."""
 
 import io
 import pathlib
@@ -12,7 +12,7 @@ from contrastive_jax.data.encoded import EncodedImages
 from contrastive_jax.data.pictures import CorruptImage
 from contrastive_jax.errors import InputError
 
-TINY_IMAGENET = pathlib.Path(__file__).parents[2] / "shared" / "data" / "tiny_imagenet_10x100.zip"
+TINY_IMAGENET = pathlib.Path(__file__).parents[3] / "shared" / "data" / "tiny_imagenet_10x100.zip"
 
 
 def write(path, color=(200, 10, 10), size=(12, 10), **options):
@@ -21,7 +21,7 @@ def write(path, color=(200, 10, 10), size=(12, 10), **options):
 
 
 def smooth(height=40, width=60):
-    """A picture without sharp edges, so that JPEG and resizing keep it recognisable."""
+    """A picture without sharp edges, which survives JPEG and resizing."""
     y, x = np.mgrid[0:height, 0:width]
     return np.stack([255 * y / height, 255 * x / width, 128 + 0 * x], axis=-1).astype(np.uint8)
 
@@ -33,7 +33,7 @@ def encoded(array, kind="png", **options):
 
 
 def by_red(images):
-    """The red value of every picture's first pixel, which the tests use as its name."""
+    """The red value of every picture's first pixel, by which the tests identify it."""
     return images.images[:, 0, 0, 0].tolist()
 
 
@@ -43,7 +43,7 @@ class TestLayouts:
             for i in range(3):
                 write(tmp_path / name / "deeper" / f"bild {i} ä.png", (label * 10 + i, 0, 0))
         write(tmp_path / ".hidden" / "x.png")
-        (tmp_path / "ant" / "notes.txt").write_text("no picture")
+        (tmp_path / "ant" / "notes.txt").write_text("not a picture")
         (tmp_path / "empty").mkdir()
         got = sources.load(f"folder:{tmp_path}", "train")
         assert (got.images.shape, got.num_classes) == ((9, 10, 12, 3), 3)
@@ -51,7 +51,7 @@ class TestLayouts:
             0: 1, 1: 1, 2: 1, 10: 0, 11: 0, 12: 0, 20: 2, 21: 2, 22: 2,
         }  # fmt: skip
 
-    def test_a_range_is_a_fair_sample_and_ranges_partition(self, tmp_path):
+    def test_a_range_is_a_fair_sample_and_ranges_partition_the_split(self, tmp_path):
         for label in range(2):
             for i in range(20):
                 write(tmp_path / str(label) / f"{i}.png", (20 * label + i, 0, 0))
@@ -60,7 +60,7 @@ class TestLayouts:
         assert set(low.labels) == {0, 1}
         assert by_red(low) == by_red(sources.load("folder", "train[:50%]", data_dir=str(tmp_path)))
 
-    def test_train_and_val_folders_share_the_numbers_of_classes(self, tmp_path):
+    def test_train_and_val_folders_number_classes_alike(self, tmp_path):
         for name, red in (("a", 1), ("b", 2), ("c", 3)):
             write(tmp_path / "Train" / name / "1.png", (red, 0, 0))
         write(tmp_path / "valid" / "c" / "1.png", (9, 0, 0))
@@ -121,9 +121,9 @@ class TestLayouts:
         order = [round(red / 50) for red in by_red(got)]
         assert got.labels.tolist() == [truth[i] for i in order] and sorted(order) == [0, 1, 2, 3]
 
-    def test_the_sample_of_the_real_tiny_imagenet(self, tmp_path):
+    def test_a_sample_of_the_real_tiny_imagenet(self, tmp_path):
         if not TINY_IMAGENET.exists():
-            pytest.skip("the sample of Tiny-ImageNet is not here")
+            pytest.skip("the sample of Tiny-ImageNet is not available")
         import zipfile
 
         zipfile.ZipFile(TINY_IMAGENET).extractall(tmp_path)
@@ -144,7 +144,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("files", "split", "sentence"),
         [
-            ([], "train", "there is no picture"),
+            ([], "train", "there are no pictures in"),
             (["a/1.png", "2.png"], "train", "both beside and inside its sub-folders .2.png, a/."),
             (["a/1.png", "b/2.png"], "test", "no split 'test'"),
             (["test/a/1.png", "val/a/1.png"], "train", "none called train"),
@@ -166,11 +166,14 @@ class TestRefusals:
         [
             ("v0.png\ta\nv1.png\tz\n", "names a class 'z' that the training pictures do not have"),
             ("v0.png\ta\n", "no label for 1 of the 2 pictures, .*v1.png"),
-            ("v0.png 0\nv1.png 2\n", "class number 2, but the 2 classes are numbered from 0"),
-            ("490\n361\n", "development kit are in an order of their own"),
+            (
+                "v0.png 0\nv1.png 2\n",
+                "class number 2, but the 2 classes, sorted by name, are numbered from 0",
+            ),
+            ("490\n361\n", "development kit numbers the classes in a different order"),
         ],
     )
-    def test_files_of_labels(self, tmp_path, content, sentence):
+    def test_label_files(self, tmp_path, content, sentence):
         for file in ("train/a/1.png", "train/b/1.png", "val/v0.png", "val/v1.png"):
             write(tmp_path / file)
         (tmp_path / "val" / "labels.txt").write_text(content)
@@ -196,13 +199,13 @@ class TestRefusals:
             sources.load(f"folder:{tmp_path}", "train")
         (tmp_path / "1.jpg").unlink()
         with pytest.raises(
-            CorruptImage, match="1 pictures of .*4.jpg cannot be decoded .no known picture format"
+            CorruptImage, match="1 pictures of .*4.jpg cannot be decoded .unknown picture format"
         ):
             sources.load(f"folder:{tmp_path}", "train")
 
 
 class TestSize:
-    def test_pictures_that_vary_become_224_or_what_is_asked(self, tmp_path):
+    def test_pictures_that_vary_in_size_become_224_or_the_chosen_size(self, tmp_path):
         write(tmp_path / "1.png", size=(300, 200))
         write(tmp_path / "2.png", size=(200, 300))
         assert sources.open_split(f"folder:{tmp_path}", "train").image_shape == (224, 224, 3)
@@ -212,7 +215,7 @@ class TestSize:
         write(tmp_path / "1.png", size=(400, 300))
         assert sources.open_split(f"folder:{tmp_path}", "train").image_shape == (224, 224, 3)
 
-    def test_val_is_decoded_as_train(self, tmp_path):
+    def test_val_is_decoded_to_the_size_of_train(self, tmp_path):
         for name in ("a", "b"):
             write(tmp_path / "train" / name / "1.png", size=(20, 20))
             write(tmp_path / "val" / name / "1.png", size=(50, 40))
@@ -227,8 +230,8 @@ class TestSize:
 
 
 class TestPictures:
-    def test_a_gradient_survives_every_way(self):
-        """Resize of the shorter side and centre crop, from JPEGs of three sizes and a PNG."""
+    def test_a_gradient_survives_every_decoder_and_size(self):
+        """Resize of the shorter side and centre crop, from JPEG and PNG of three sizes."""
         for factor in (1, 2, 5):
             picture = smooth(40 * factor, 60 * factor)
             expected = smooth(40, 60)[:, 10:50].astype(int)
@@ -238,7 +241,7 @@ class TestPictures:
 
     @pytest.mark.parametrize("size", [(40, 60), (61, 93), (333, 250)])
     @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
-    def test_both_decoders_give_the_same_pixels(self, size, options):
+    def test_pillow_and_simplejpeg_give_the_same_pixels(self, size, options):
         pytest.importorskip("simplejpeg")
         rng = np.random.default_rng(0)
         noisy = np.clip(smooth(*size) + rng.normal(0, 20, (*size, 3)), 0, 255).astype(np.uint8)
@@ -283,17 +286,17 @@ class TestPictures:
     @pytest.mark.parametrize("kind", ["jpeg", "png"])
     def test_exif_orientation(self, kind):
         exif = Image.Exif()
-        exif[0x0112] = 6  # to be shown turned by 90 degrees
+        exif[0x0112] = 6  # to be shown rotated by 90 degrees
         data = encoded(smooth(), kind, exif=exif)
         assert pictures.natural_size(data) == (60, 40)
         expected = np.rot90(smooth(), -1).astype(int)
         assert np.abs(pictures.decode(data, (60, 40, 3)).astype(int) - expected).mean() < 3
 
     def test_pixels_without_a_range(self):
-        with pytest.raises(CorruptImage, match="x.tif cannot be decoded .its F pixels have no known range"):
+        with pytest.raises(CorruptImage, match="x.tif cannot be decoded .its F pixels have no defined range"):
             pictures.decode(encoded(np.zeros((4, 4), np.float32), "tiff"), (4, 4, 3), "x.tif")
 
-    def test_faithful_keeps_ordinary_bytes_and_makes_png_of_others(self):
+    def test_faithful_keeps_ordinary_pictures_and_converts_others_to_png(self):
         data = encoded(smooth(), "jpeg")
         assert pictures.faithful(data, 3) is data
         exif = Image.Exif()
@@ -306,7 +309,7 @@ class TestPictures:
             )
 
 
-def test_an_encoded_set_answers_as_the_one_in_memory(tmp_path):
+def test_an_encoded_set_equals_the_one_in_memory(tmp_path):
     for i in range(10):
         write(tmp_path / str(i % 2) / f"{i}.png", (i, 2 * i, 0))
     images = sources.open_split(f"folder:{tmp_path}", "train")

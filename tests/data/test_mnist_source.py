@@ -1,4 +1,4 @@
-"""The idx files of MNIST and its kin."""
+"""The idx files of MNIST and similar sets."""
 
 import gzip
 import pathlib
@@ -10,7 +10,7 @@ import pytest
 from contrastive_jax.data import sources
 from contrastive_jax.errors import InputError
 
-SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data" / "mnist"
+SHARED = pathlib.Path(__file__).parents[3] / "shared" / "data" / "mnist"
 
 
 def idx(array):
@@ -47,7 +47,7 @@ def test_missing_and_damaged(tmp_path):
     whole = file.read_bytes()
     for content in (whole[:-1], whole[:3], whole + b"x", b"\0\0\x0d" + whole[3:]):
         file.write_bytes(content)
-        with pytest.raises(InputError, match="is not a whole idx file of 3 dimensions"):
+        with pytest.raises(InputError, match="is not a complete idx file of bytes with 3 dimensions"):
             sources.load(f"mnist:{tmp_path}", "train")
     file.unlink()
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(whole)[:40])
@@ -57,7 +57,7 @@ def test_missing_and_damaged(tmp_path):
 
 def test_the_real_files():
     if not SHARED.is_dir():
-        pytest.skip("MNIST's files are not here")
+        pytest.skip("MNIST's files are not available")
     train, test = (sources.load(f"mnist:{SHARED}", split) for split in ("train", "test"))
     assert (train.images.shape, test.images.shape, train.num_classes) == (
         (60_000, 28, 28, 1),
@@ -65,4 +65,4 @@ def test_the_real_files():
         10,
     )
     assert train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-    assert round(train.images.mean() / 255, 4) == 0.1307  # the mean that everyone normalises MNIST by
+    assert round(train.images.mean() / 255, 4) == 0.1307  # the usual mean for normalising MNIST

@@ -1,4 +1,4 @@
-"""Storing any source as a prepared set: nothing changes, nothing half-written counts, a killed run goes on."""
+"""Storing any source as a prepared set: images do not change, partial files do not count, a killed run resumes."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ from contrastive_jax.errors import InputError
 
 PER_SHARD = 4
 
-# Dies without a word, as by SIGKILL or a power cut, when the 11th picture is looked at.
+# Exits without cleaning up, as after SIGKILL or a power cut, at the 11th picture.
 KILLED = """
 import itertools, os, sys
 from contrastive_jax.data import pictures, prepare, store
@@ -49,7 +49,7 @@ def folder(tmp_path):
 
 
 def equal(one, other, size=16):
-    """Whether both sources give the same training and test images."""
+    """Asserts that both sources give the same training and test images."""
     for split in ("train", "test"):
         a, b = (sources.load(name, split, directory, size) for name, directory in (one, other))
         np.testing.assert_array_equal(a.images, b.images)
@@ -97,7 +97,7 @@ class TestPictures:
         )
 
 
-def test_arrays_are_stored_without_loss(tmp_path):
+def test_arrays_are_stored_losslessly(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (9, 5, 7), np.uint8)
     np.savez(tmp_path / "a.npz", images=images, labels=np.arange(9) % 4)
     prepare.prepare("arrays", str(tmp_path), source=f"npz:{tmp_path}/a.npz")
@@ -107,7 +107,7 @@ def test_arrays_are_stored_without_loss(tmp_path):
 
 
 class TestResume:
-    def test_a_killed_run_goes_on(self, folder, tmp_path, monkeypatch):
+    def test_a_killed_run_resumes(self, folder, tmp_path, monkeypatch):
         done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), f"folder:{folder}"])
         assert done.returncode == 9
         incomplete = tmp_path / "mine" / "1.0.0.incomplete"
@@ -130,19 +130,21 @@ class TestResume:
         assert equal(("tfds:mine", str(tmp_path)), (f"folder:{folder}", ""))
         assert not incomplete.exists() and not list(made.glob("*.part*"))
 
-    def test_with_another_source_it_does_not(self, folder, tmp_path):
+    def test_a_run_does_not_resume_with_other_pictures(self, folder, tmp_path):
         (folder / "train" / "a" / "0.jpg").write_text("corrupt, so that the work stays unfinished")
         with pytest.raises(CorruptImage):
             prepare.prepare("mine", str(tmp_path), source=f"folder:{folder}")
         (folder / "train" / "b" / "1.png").unlink()
         with pytest.raises(
-            InputError, match="is the unfinished work of another source, or the pictures have changed"
+            InputError, match="belongs to an unfinished run with another source or other pictures"
         ):
             prepare.prepare("mine", str(tmp_path), source=f"folder:{folder}")
 
 
 class TestCorrupt:
-    def test_reported_with_count_and_paths_then_skipped_if_asked(self, folder, tmp_path, monkeypatch, capsys):
+    def test_corrupt_pictures_are_counted_and_listed_and_then_skipped_on_request(
+        self, folder, tmp_path, monkeypatch, capsys
+    ):
         bad = [folder / "train" / "a" / "0.jpg", folder / "train" / "b" / "4.png"]
         for path in bad:
             path.write_bytes(path.read_bytes()[:300])
@@ -169,7 +171,8 @@ class TestCorrupt:
         command = [
             sys.executable,
             "-m",
-            "contrastive_jax.data.prepare",
+            "contrastive_jax",
+            "prepare",
             "--dataset=mine",
             f"--data_dir={tmp_path}",
         ]
@@ -193,11 +196,11 @@ def test_storing_needs_no_tensorflow(folder, tmp_path):
 
 
 class TestTFRecord:
-    """The container alone is made by hand: length, its checksum, bytes, their checksum."""
+    """Writes the container by hand: length, checksum, bytes, checksum."""
 
     @pytest.fixture
     def tfrecord(self, folder, tmp_path):
-        """What tensorflow-datasets leaves by default: a set in TFRecord files."""
+        """A set in TFRecord files, the default of tensorflow-datasets."""
         import tensorflow_datasets as tfds
 
         made = pathlib.Path(prepare.prepare("mine", str(tmp_path / "new"), source=f"folder:{folder}"))
@@ -231,11 +234,11 @@ class TestTFRecord:
             InputError, match="as tfrecord; convert it with .*--data_dir=OTHER --from=tfrecord:"
         ):
             prepare.prepare("mine", str(tmp_path / "old"))
-        with pytest.raises(InputError, match="holds no 'other'"):
+        with pytest.raises(InputError, match="is not a directory of 'other'"):
             prepare.prepare("other", str(tmp_path / "x"), source=f"tfrecord:{tfrecord}")
         file = next(tfrecord.glob("*train.tfrecord-00002*"))
         file.write_bytes(file.read_bytes()[:-9])
-        with pytest.raises(InputError, match="00002-of-00004 is cut off"):
+        with pytest.raises(InputError, match="00002-of-00004 is truncated"):
             prepare.prepare("mine", str(tmp_path / "x"), source=f"tfrecord:{tfrecord}")
         assert find_prepared("mine", str(tmp_path / "x")) is None
         left = os.listdir(tmp_path / "x" / "mine" / "1.0.0.incomplete")

@@ -1,4 +1,4 @@
-"""Every source of images: what it returns, and the sentence it answers bad input with."""
+"""Every source of images: what it returns, and its errors for bad input."""
 
 import hashlib
 import pathlib
@@ -48,7 +48,7 @@ class TestByName:
         np.testing.assert_array_equal(np.concatenate([low.labels, high.labels]), whole.labels)
 
 
-def test_digits_are_all_there_once():
+def test_every_digit_is_there_once():
     from sklearn.datasets import load_digits
 
     train, test = sources.load("digits", "train"), sources.load("digits", "test")
@@ -86,7 +86,7 @@ class TestFashionMnist10k:
     def test_made_from_the_official_train_and_test_files(self):
         originals = pathlib.Path("/usr/share/datasets/fashion-mnist")
         if not originals.is_dir():
-            pytest.skip("the originals (Debian's dataset-fashion-mnist) are not installed")
+            pytest.skip("the original files (Debian's dataset-fashion-mnist) are not installed")
         made = make.make_arrays(originals)
         with np.load(FILE) as arrays:
             assert set(made) == set(arrays.files)
@@ -109,7 +109,7 @@ class TestNpz:
         got = sources.load(f"npz:{file}", "train[2:5]")
         np.testing.assert_array_equal(got.images, train[2:5])
         np.testing.assert_array_equal(got.labels, y_train[2:5])
-        assert got.num_classes == 5  # of the whole file, so that train and test agree
+        assert got.num_classes == 5  # of the whole file, so train and test agree
         assert sources.load("npz:a.npz", "test", data_dir=str(tmp_path)).num_classes == 5
 
     def test_grayscale_without_a_channel_axis(self, tmp_path):
@@ -121,10 +121,10 @@ class TestNpz:
     @pytest.mark.parametrize(
         ("arrays", "split", "sentence"),
         [
-            ({"x": np.zeros(3)}, "train", "holds x; store train_images"),
+            ({"x": np.zeros(3)}, "train", "contains x; store train_images"),
             ({"images": np.zeros((2, 4, 4), np.uint8), "labels": [0, 1]}, "test", "no split 'test'"),
             ({"images": np.zeros((2, 4, 4)), "labels": [0, 1]}, "train", "float64; store them as a uint8"),
-            ({"images": np.zeros((2, 4, 4), np.uint8), "labels": [0, -1]}, "train", "run from -1 to 0"),
+            ({"images": np.zeros((2, 4, 4), np.uint8), "labels": [0, -1]}, "train", "range from -1 to 0"),
             ({"images": np.zeros((2, 4, 4), np.uint8), "labels": [0, 1, 1]}, "train", "one per image"),
             ({"images": np.array([b"a", None], object), "labels": [0, 1]}, "train", "cannot be read"),
         ],
@@ -150,7 +150,7 @@ class TestNpz:
 
 
 class TestCifarBatches:
-    """The official format: one row per image, red, green and blue plane after each other; keys are bytes."""
+    """The official format: one row per image with the red, green and blue planes in sequence; keys are bytes."""
 
     @staticmethod
     def write(folder, per_file=4):
@@ -201,25 +201,27 @@ class TestCifarBatches:
             ({b"data": np.zeros((2, 3072)), b"labels": [0, 1]}, "is float64"),
             (
                 {b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, 10]},
-                "run from 0 to 10, outside 0 to 9",
+                "range from 0 to 10, outside 0 to 9",
             ),
             ({b"data": [1, 2], b"labels": [0, 1]}, "has no array"),
             ([1, 2], "has no array"),
         ],
     )
-    def test_refuses_other_batches(self, tmp_path, batch, sentence):
+    def test_refuses_malformed_batches(self, tmp_path, batch, sentence):
         self.write(tmp_path / "d")
         (tmp_path / "d" / "test_batch").write_bytes(pickle.dumps(batch, protocol=2))
         with pytest.raises(InputError, match=sentence):
             sources.load(f"cifar_batches:{tmp_path}/d", "test")
 
     def test_missing_truncated_and_ambiguous(self, tmp_path):
-        with pytest.raises(InputError, match="neither is nor holds cifar-10-batches-py or cifar-100-python"):
+        with pytest.raises(
+            InputError, match="neither is nor contains cifar-10-batches-py or cifar-100-python"
+        ):
             sources.load(f"cifar_batches:{tmp_path}", "train")
         self.write(tmp_path / "cifar-10-batches-py")
         file = tmp_path / "cifar-10-batches-py" / "test_batch"
         file.write_bytes(file.read_bytes()[:2000])
-        with pytest.raises(InputError, match="is not an official CIFAR python batch"):
+        with pytest.raises(InputError, match="is not an official CIFAR Python batch"):
             sources.load(f"cifar_batches:{tmp_path}", "test")
         for name in ("train", "test"):
             (tmp_path / "cifar-100-python").mkdir(exist_ok=True)

@@ -1,8 +1,9 @@
-"""The stream gives the batches of the pipeline in memory, at any step, from threads, processes and several hosts."""
+"""The stream gives the batches of the in-memory pipeline at any step, from threads, processes and several hosts."""
 
 import itertools
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -10,7 +11,6 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from test_processes import free_port
 
 from contrastive_jax.data import sources, stream
 from contrastive_jax.data.batches import global_batch
@@ -49,6 +49,12 @@ def order_of(dataset, sampler=None):
     return Order(sampler or Uniform(), dataset.labels, 5, BATCH)
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 def taken(batches, n):
     found = list(itertools.islice(batches, n))
     batches.close()
@@ -66,7 +72,7 @@ def check_equal(found, expected):
 @pytest.mark.parametrize("devices", [1, 8])
 @pytest.mark.parametrize("first", [0, 3, 9])  # an epoch is 4 steps
 @pytest.mark.parametrize("kind", ["arrays", "pictures"])
-def test_equals_the_batches_from_memory(pictures, memory, kind, first, devices):
+def test_batches_equal_those_from_memory(pictures, memory, kind, first, devices):
     order, sharding = order_of(memory), sharded(devices)
     dataset = memory if kind == "arrays" else pictures
     found = taken(Stream(dataset, order.at, BATCH, sharding, workers=0).batches(first), 6)
@@ -74,7 +80,7 @@ def test_equals_the_batches_from_memory(pictures, memory, kind, first, devices):
         check_equal(batch, global_batch(memory, order.at(step), sharding))
 
 
-def test_processes_give_the_same_and_any_sampler_does(pictures, memory):
+def test_worker_processes_and_another_sampler_give_the_same_batches(pictures, memory):
     sampler, sharding = Balanced(), sharded()
     order = order_of(memory, sampler)
     batches = Stream(pictures, order_of(memory, sampler).at, BATCH, sharding, workers=2).batches(2)
@@ -83,7 +89,7 @@ def test_processes_give_the_same_and_any_sampler_does(pictures, memory):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_corrupt_picture_stops_it_with_its_name(pictures, tmp_path, workers):
+def test_a_corrupt_picture_raises_an_error_with_its_name(pictures, tmp_path, workers):
     folder = tmp_path / "copy"
     shutil.copytree(pathlib.Path(pictures.records.where(0)).parents[1], folder)
     (folder / "a" / "3.jpg").write_bytes(b"\xff\xd8 no JPEG")
@@ -106,21 +112,21 @@ def test_arrays_are_gathered_once_per_batch(memory):
     assert set(Counting.calls) == {BATCH} and len(Counting.calls) <= 3 + 2 * stream.AHEAD + 3
 
 
-def test_what_was_handed_out_is_never_written_again(memory):
+def test_returned_batches_are_never_overwritten(memory):
     order, sharding = order_of(memory), sharded(1)
     found = taken(Stream(memory, order.at, BATCH, sharding).batches(0), 12)  # all kept, none copied
     for step, batch in enumerate(found):
         check_equal(batch, global_batch(memory, order.at(step), sharding))
 
 
-def test_a_container_without_shared_memory_uses_pipes(monkeypatch):
+def test_without_enough_shared_memory_workers_use_pipes(monkeypatch):
     plenty = stream._shared_memory((512, 224, 224, 3), workers=2)
     assert plenty.min_shm_size == stream.SMALL
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1 << 26, 0, 1 << 26))
     assert stream._shared_memory((512, 224, 224, 3), workers=2).min_shm_size > 512 * 224 * 224 * 3
 
 
-def test_workers_are_chosen_by_kind_and_cores(pictures, memory, monkeypatch):
+def test_workers_depend_on_the_kind_of_data_and_the_cores(pictures, memory, monkeypatch):
     def chosen(dataset, cores):
         monkeypatch.setattr(stream, "cores", lambda: cores)
         return Stream(dataset, order_of(memory).at, BATCH, sharded())._workers()
@@ -128,7 +134,7 @@ def test_workers_are_chosen_by_kind_and_cores(pictures, memory, monkeypatch):
     assert [chosen(memory, 32), chosen(pictures, 2), chosen(pictures, 32)] == [0, 0, 32]
 
 
-def test_rows_of_this_process_and_their_place():
+def test_the_rows_of_this_process_and_their_placement():
     sharding = sharded()
     np.testing.assert_array_equal(local_rows(BATCH, sharding), np.arange(BATCH))
     batch = {"x": np.arange(BATCH * 3).reshape(BATCH, 3)}
@@ -164,9 +170,9 @@ assert set(gathered) == {8}  # nothing is decoded for the other process
 """
 
 
-def test_two_processes_hold_the_halves_of_one_batch(pictures, memory, tmp_path):
+def test_two_processes_have_the_halves_of_one_batch(pictures, memory, tmp_path):
     folder, port = pathlib.Path(pictures.records.where(0)).parents[1], free_port()
-    root = str(pathlib.Path(__file__).parents[1])
+    root = str(pathlib.Path(__file__).parents[2])
     hosts = [
         subprocess.Popen(
             [sys.executable, "-c", HOST, str(number), str(port), str(folder), str(tmp_path)],

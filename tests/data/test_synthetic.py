@@ -1,4 +1,4 @@
-"""The suppression sets: what is composed, from what, and that it is a function of (seed, index)."""
+"""The feature suppression sets: what images are composed of, and that they are functions of (seed, index)."""
 
 import numpy as np
 import pytest
@@ -30,13 +30,13 @@ def test_digits_in_a_grid_do_not_overlap():
     assert len(set(firsts)) > 5  # the labelled digit is not always in the same cell
 
 
-def test_the_others_have_their_own_size():
+def test_the_other_digits_have_another_size():
     made = load("multi_digits:count=2,size=8,others=16,canvas=40,of=digits", "train[:60]")
     extent = [np.ptp(np.nonzero(image.any((1, 2)))[0]) + 1 for image in made.images]
     assert max(extent) > 20  # two digits, one of them of 16 pixels, reach further than one
 
 
-def test_random_corners_reach_every_place():
+def test_random_corners_reach_the_whole_canvas():
     corners = np.concatenate(
         [synthetic.random_corners(synthetic.generator(0, i), [3, 5], 8) for i in range(300)]
     ).reshape(300, 2, 2)
@@ -44,7 +44,7 @@ def test_random_corners_reach_every_place():
     np.testing.assert_array_equal(corners.max((0, 2)), [5, 3])
 
 
-def test_an_image_depends_on_seed_and_index_only():
+def test_an_image_depends_only_on_seed_and_index():
     location = "multi_digits:count=3,size=8,canvas=20,seed={},of=digits"
     some = load(location.format(1), "train[5:9]").images
     np.testing.assert_array_equal(some, load(location.format(1), "train[:20]").images[5:9])
@@ -87,15 +87,18 @@ def test_binary_channels():
     [
         ("multi_digits:count=4", "of=fashion_mnist_10k"),
         ("multi_digits:cuont=4,of=digits", "did you mean 'count'"),
-        ("multi_digits:count=x,of=digits", "must be an integer"),
+        ("multi_digits:count=x,of=digits", "is not an integer"),
         ("multi_digits:digits", "name=value"),
         ("multi_digits:placement=gird,of=digits", "did you mean 'grid'"),
-        ("multi_digits:count=5,size=28,canvas=56,placement=grid,of=digits", "4 cells"),
+        ("multi_digits:count=5,size=28,canvas=56,placement=grid,of=digits", "has 4 cells"),
         ("multi_digits:size=60,canvas=40,of=digits", "does not fit onto a canvas of 40"),
-        ("digit_on_image:label=both,digits=digits,of=digits", "label=both: valid: digit, image"),
+        (
+            "digit_on_image:label=both,digits=digits,of=digits",
+            "label=both does not exist; valid: digit, image",
+        ),
         ("binary_channels:bits=99", "from 1 to 24"),
     ],
 )
-def test_a_bad_location_is_refused_with_a_sentence(location, sentence):
+def test_bad_locations(location, sentence):
     with pytest.raises(InputError, match=sentence):
         load(location, "train")

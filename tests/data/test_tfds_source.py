@@ -1,4 +1,4 @@
-"""tensorflow-datasets: prepared by a process with TensorFlow, read here without; no long wait offline."""
+"""tensorflow-datasets: prepared in a process with TensorFlow, read without it, and no long wait when offline."""
 
 import json
 import os
@@ -15,9 +15,9 @@ from contrastive_jax.data import prepare, sources
 from contrastive_jax.data.encoded import EncodedImages
 from contrastive_jax.errors import InputError
 
-# Runs in one process, because importing TensorFlow takes 6 seconds: our own arrays through --from, a set with
-# features of other names, and a tiny archive in CIFAR-10's binary format through tensorflow-datasets' real
-# Cifar10 (first against its real checksum).
+# In one process, because importing TensorFlow takes 6 seconds: arrays stored with --from, a set whose features have
+# other names, and a tiny archive in CIFAR-10's binary format read by the Cifar10 builder of tensorflow-datasets (first
+# with its real checksum, which does not match).
 PREPARE = """
 import hashlib, io, sys, tarfile, pathlib, unittest.mock
 import numpy as np
@@ -105,7 +105,7 @@ def data_dir(tmp_path_factory, given, records):
     return str(folder)
 
 
-def test_stored_arrays_come_back_as_they_were(data_dir, given):
+def test_stored_arrays_are_read_back_unchanged(data_dir, given):
     for split in ("train", "test"):
         got = sources.load("tfds:tiny", split, data_dir)
         np.testing.assert_array_equal(got.images, given[f"{split}_images"])
@@ -117,13 +117,13 @@ def test_stored_arrays_come_back_as_they_were(data_dir, given):
     ("split", "rows"),
     [("train[:90%]", slice(0, 18)), ("train[33%:]", slice(7, 20)), ("train[5:7]", slice(5, 7))],
 )
-def test_ranges_are_those_of_the_other_sources(data_dir, given, split, rows):
+def test_ranges_agree_with_other_sources(data_dir, given, split, rows):
     np.testing.assert_array_equal(
         sources.load("tfds:tiny", split, data_dir).images, given["train_images"][rows]
     )
 
 
-def test_expressions_of_tensorflow_datasets_are_passed_on(data_dir):
+def test_expressions_of_tensorflow_datasets_work(data_dir):
     assert len(sources.load("tfds:tiny", "train[:10%]+test[-3:]", data_dir)) == 5
 
 
@@ -141,13 +141,13 @@ def test_reading_imports_no_tensorflow(data_dir):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_preparing_again_keeps_what_is_there(data_dir):
+def test_preparing_again_keeps_the_prepared_set(data_dir):
     assert prepare.prepare("tiny", data_dir) == os.path.join(data_dir, "tiny", "1.0.0")
-    with pytest.raises(InputError, match="holds 'tiny' already, as array_record; delete that folder"):
+    with pytest.raises(InputError, match="already has 'tiny' as array_record; delete that folder"):
         prepare.prepare("tiny", data_dir, source="digits")
 
 
-def test_an_archive_with_another_checksum_is_refused(data_dir):
+def test_an_archive_with_another_checksum_is_rejected(data_dir):
     with open(os.path.join(data_dir, "wrong_checksum.txt")) as file:
         assert "preparing 'cifar10' failed (Artifact" in file.read()
 
@@ -157,8 +157,8 @@ def test_an_archive_with_another_checksum_is_refused(data_dir):
     [
         ("nope", "Unknown split 'nope'.*of train .20., test .8."),
         ("train[50:60]", "incompatible with 20 examples"),
-        ("train[5:5]", "take a range, not empty"),
-        ("train[9:5]", "take a range, not empty"),
+        ("train[5:5]", "use a non-empty range of train"),
+        ("train[9:5]", "use a non-empty range of train"),
         ("train[", "cannot be read"),
     ],
 )
@@ -191,12 +191,12 @@ def test_images_that_may_vary_in_size_stay_encoded(data_dir, tmp_path, given):
     copy_with(data_dir, tmp_path, variable_height)
     got = sources.open_split("tfds:tiny", "train[3:]", str(tmp_path))
     assert isinstance(got, EncodedImages)
-    assert got.image_shape == (6, 5, 3)  # they do not vary after all
+    assert got.image_shape == (6, 5, 3)  # in fact they do not vary
     np.testing.assert_array_equal(got.in_memory().images, given["train_images"][3:])
     np.testing.assert_array_equal(got.labels, given["train_labels"][3:])
 
 
-def test_without_a_label_the_set_is_unlabelled(data_dir, tmp_path, given):
+def test_a_set_without_a_label_feature_is_unlabelled(data_dir, tmp_path, given):
     copy_with(data_dir, tmp_path, text_for_label)
     got = sources.load("tfds:tiny", "train", str(tmp_path))
     np.testing.assert_array_equal(got.images, given["train_images"])
@@ -206,7 +206,7 @@ def test_without_a_label_the_set_is_unlabelled(data_dir, tmp_path, given):
 def test_a_directory_by_its_path(data_dir, given):
     got = sources.load(f"array_record:{data_dir}/tiny/1.0.0", "test")
     np.testing.assert_array_equal(got.images, given["test_images"])
-    with pytest.raises(InputError, match="holds no dataset_info.json"):
+    with pytest.raises(InputError, match="has no dataset_info.json"):
         sources.load(f"array_record:{data_dir}/tiny", "test")
 
 
@@ -217,7 +217,7 @@ def test_files_that_only_tensorflow_reads(data_dir, tmp_path):
         InputError, match="as tfrecord, which only TensorFlow reads; convert it once .*--from=tfrecord:"
     ):
         sources.load("tfds:tiny", "train", str(tmp_path))
-    with pytest.raises(InputError, match="holds 'tiny' already, as tfrecord; convert it"):
+    with pytest.raises(InputError, match="already has 'tiny' as tfrecord; convert it"):
         prepare.prepare("tiny", str(tmp_path))
 
 
@@ -237,8 +237,8 @@ class TestMissing:
         [
             ("cifar01", r"no data set of that name \(did you mean 'cifar10'\?\); to store local data"),
             ("my_own_photos_of_bolts", "no data set of that name; to store local data"),
-            ("", "cannot name a tfds data set"),
-            ("a b", "cannot name a tfds data set"),
+            ("", "is not a name of a tfds data set"),
+            ("a b", "is not a name of a tfds data set"),
         ],
     )
     def test_unknown_names(self, tmp_path, name, sentence):
@@ -252,25 +252,27 @@ class TestMissing:
         with pytest.raises(InputError, match=f"not prepared in {tmp_path}/there"):
             sources.load("tfds:mnist", "train")
 
-    def test_a_stored_name_must_be_one(self, tmp_path):
+    def test_a_stored_name_must_be_an_identifier(self, tmp_path):
         with pytest.raises(InputError, match="use lower-case letters"):
             prepare.prepare("MyPhotos", str(tmp_path), source="digits")
 
-    def test_a_set_that_must_be_downloaded_by_hand(self, tmp_path):
+    def test_a_set_that_must_be_downloaded_manually(self, tmp_path):
         with pytest.raises(
-            InputError, match="by hand into a --manual_dir=FOLDER: .*ILSVRC2012_img_train.tar"
+            InputError, match="manually into a --manual_dir=FOLDER: .*ILSVRC2012_img_train.tar"
         ):
             prepare.prepare("imagenet2012", str(tmp_path))
 
     def test_the_command_fails_at_once_without_a_network(self, tmp_path):
-        nowhere = "http://127.0.0.1:9"  # a proxy that refuses stands for a network that is not there
+        nowhere = "http://127.0.0.1:9"  # a proxy that refuses connections simulates a missing network
         proxies = {key: nowhere for key in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
         start = time.monotonic()
         done = run_python(
-            "-m", "contrastive_jax.data.prepare", "--dataset=cifar10", f"--data_dir={tmp_path}", **proxies
+            "-m", "contrastive_jax", "prepare", "--dataset=cifar10", f"--data_dir={tmp_path}", **proxies
         )  # fmt: skip
         assert time.monotonic() - start < 10
         assert done.returncode == 2
         (sentence,) = done.stderr.splitlines()
-        assert sentence.startswith("www.cs.toronto.edu does not answer, to send cifar-10-binary.tar.gz")
+        assert sentence.startswith(
+            "error: www.cs.toronto.edu, which has cifar-10-binary.tar.gz, does not answer"
+        )
         assert "--manual_dir=FOLDER" in sentence and "--from=cifar_batches:/dir" in sentence

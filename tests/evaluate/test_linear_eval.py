@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from commandline import error
-from tiny import session
+from tiny import trial
 
 from contrastive_jax.augment.views import Recipe, geometry_only
 from contrastive_jax.evaluate.features import fingerprint, make_extract
@@ -15,7 +15,7 @@ RECIPE = Recipe(mean=(0.3,), std=(0.4,))
 
 def test_folder_without_a_run_is_refused(tmp_path):
     config = "--config=configs/linear_eval.py"
-    assert "holds no run" in error("linear_eval", config, f"--config.pretrained={tmp_path}")
+    assert "is not a run" in error("linear_eval", config, f"--config.pretrained={tmp_path}")
     assert "config.pretrained" in error("linear_eval", config)
     assert "did you mean" in error("linear_eval", "--config=configs/linear_eval.py:selfcom")
 
@@ -29,11 +29,15 @@ def test_fingerprint_sees_one_bit():
 
 @pytest.mark.parametrize("devices", [1, 8])
 def test_features_cover_every_image_once_whatever_the_batch(devices):
-    tiny = session("selfcon_s", devices)
+    tiny = trial("selfcon_s", devices)
     state = tiny.state()
     images = np.asarray(tiny.data.images[:21])
-    found = make_extract(tiny.method, RECIPE, tiny.mesh, batch_size=8)(state.params, state.extra, images)
-    whole = make_extract(tiny.method, RECIPE, tiny.mesh, batch_size=24)(state.params, state.extra, images)
+    found = make_extract(tiny.method, RECIPE, tiny.mesh, batch_size=8)(
+        state.params, state.collections, images
+    )
+    whole = make_extract(tiny.method, RECIPE, tiny.mesh, batch_size=24)(
+        state.params, state.collections, images
+    )
     for name, features in found.items():
         assert len(features) == 21
         np.testing.assert_allclose(features, whole[name], rtol=1e-4, atol=1e-5)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
-from tiny import session
+from tiny import trial
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate.monitor import Monitor, judged, make_monitor, rankme, ridge, spread, verdict
@@ -67,10 +67,10 @@ def test_verdict_tells_health_from_collapse():
 
 @pytest.mark.parametrize("devices", [1, 8])
 def test_monitor_looks_and_touches_nothing(devices):
-    tiny = session("selfcon_s", devices)
-    look = make_monitor(Monitor(examples=64), tiny.method, tiny.parts.recipe, tiny.data, 0, tiny.mesh)
+    tiny = trial("selfcon_s", devices)
+    look = make_monitor(Monitor(examples=64), tiny.method, tiny.training.recipe, tiny.data, 0, tiny.mesh)
     state = tiny.state()
-    before = jax.device_get((state.params, state.extra))
+    before = jax.device_get((state.params, state.collections))
     found = look(state)
     assert found["judged"] == 16 and len(found) == 13
     found = {name: value for name, value in found.items() if name != "judged"}
@@ -78,9 +78,11 @@ def test_monitor_looks_and_touches_nothing(devices):
     figures = {"alignment", "uniformity", "feature_std", "rankme", "online_knn", "online_probe"}
     assert {name.split("/")[1] for name in found} == figures
     assert all(np.isfinite(value) for value in found.values()) and found.items() <= look(state).items()
-    assert jax.tree.all(jax.tree.map(np.array_equal, before, jax.device_get((state.params, state.extra))))
+    assert jax.tree.all(
+        jax.tree.map(np.array_equal, before, jax.device_get((state.params, state.collections)))
+    )
     if devices == 8:
-        one = session("selfcon_s", 1)
+        one = trial("selfcon_s", 1)
         alone = make_monitor(Monitor(examples=64), one.method, one.parts.recipe, one.data, 0, one.mesh)
         for name, value in alone(one.state()).items():
             if name == "judged":

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from golden_metric import MetricCase, NotCovered
 
-from contrastive_jax.losses import information
+from contrastive_jax.losses import mutual_information as mi
 
 
 def bounds(case: MetricCase):
@@ -29,18 +29,22 @@ def _part(bound, name: str, scores):
 
 def _bound(case: MetricCase, name: str):
     """A function of the scores: the bound and, for MINE, the batch's contribution to the average."""
-    plain = {"infonce": information.infonce, "nwj": information.nwj, "dv": information.donsker_varadhan}
-    plain |= {"js": information.jensen_shannon}
+    plain = {
+        "infonce": mi.infonce,
+        "nwj": mi.nwj,
+        "dv": mi.donsker_varadhan,
+    }
+    plain |= {"js": mi.jensen_shannon}
     if name in plain:
         return lambda f: (plain[name](f),)
     if name == "tuba_base":  # NWJ is TUBA with the log baseline 1
         baseline = jnp.asarray(case.array("in_log_baseline"))
-        return lambda f: (information.nwj(f - baseline[:, None] + 1),)
+        return lambda f: (mi.nwj(f - baseline[:, None] + 1),)
     if found := re.fullmatch(r"smile_(\d+(?:\.\d+)?)", name):
-        return lambda f: (information.smile(f, clip=float(found[1])),)
+        return lambda f: (mi.smile(f, clip=float(found[1])),)
     if found := re.fullmatch(r"mine_buf(0?)(\d+(?:\.\d+)?)", name):
         average = float(f"0.{found[2]}" if found[1] and "." not in found[2] else found[2])
-        return lambda f: information.mine(f, average=average, momentum=case.number("momentum"))
+        return lambda f: mi.mine(f, average=average, momentum=case.number("momentum"))
     raise NotCovered(f"the bound '{name}'")
 
 

@@ -1,7 +1,7 @@
-"""Golden family `arch`: names and shapes of all parameters and buffers, in torch layout.
+"""Golden family `arch`: names and shapes of all parameters and buffers, in PyTorch's layout.
 
-Every file `arch_*.py` beside this one covers the networks of one codebase: `build(hyper)` returns
-`({torch name: torch shape}, number of parameters)`, or None for fields that are not its own.
+Each file `arch_*.py` beside this one covers the networks of one codebase. Its `build(hyper)` returns
+`({torch name: torch shape}, number of parameters)`, or None for a network of another codebase.
 """
 
 import importlib
@@ -22,7 +22,9 @@ def run(fields, path):
     }
     assert ours.keys() == expected.keys(), sorted(ours.keys() ^ expected.keys())[:6]
     different = [
-        f"{name}: {ours[name]} is {shape} there" for name, shape in expected.items() if ours[name] != shape
+        f"{name} is {ours[name]} instead of {shape}"
+        for name, shape in expected.items()
+        if ours[name] != shape
     ]
     assert not different, different[:6]
     assert total == content["params_total"]

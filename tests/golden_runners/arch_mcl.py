@@ -1,4 +1,4 @@
-"""Networks of MCL's code: cohorts with their classifiers. The projection heads are the criterion's there."""
+"""Networks of MCL's code: cohorts with classifiers. In that code the criterion owns the projection heads."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ CIFAR = {
     **{f"ShuffleNetV2_{size}": (f"shufflenet_v2_{size}", "mcl_shufflenet") for size in ("05x", "1x")},
     **{f"hcgnet_A{size}": (f"hcgnet_a{size}", "mcl_hcgnet") for size in (1, 2)},
 }
-"""Our name of a network, and of the table of its torch names."""
+"""By MCL's name: our name of the network, and its table of names."""
 IMAGENET = {f"resnet{depth}": (f"resnet{depth}", "mcl_resnet") for depth in (18, 34)}
 TRUNK = {"cifar": "block1", "imagenet": "block2"}
 

@@ -1,4 +1,4 @@
-"""SDSSL's ViTs, and the projectors and predictors of its students."""
+"""SDSSL's ViTs, and its students' projectors and predictors."""
 
 import math
 
@@ -23,7 +23,7 @@ def build(hyper):
 
 
 def vit(name):
-    """Their count holds the frozen patch projection and the positions, which are no parameters of ours."""
+    """SDSSL counts the frozen patch projection and the positions, which are not parameters of ours."""
     net = network(name)
     images = jnp.zeros((2, IMAGE, IMAGE, 3))
     variables = jax.eval_shape(lambda: net.init(jax.random.key(0), images, True))
@@ -33,7 +33,7 @@ def vit(name):
 
 
 def heads(hyper):
-    """Projectors of 3 layers, the last 4096 wide and those of the inner layers 2048; predictors of 2."""
+    """Projectors with 3 layers, 2048 wide for inner layers and 4096 for the last; predictors with 2 layers."""
     projector = ProjectionHead(
         dim=256,
         depth=3,

@@ -1,4 +1,4 @@
-"""SelfCon's networks: an encoder with sub-networks, and a head on every exit."""
+"""SelfCon's networks: an encoder with sub-networks and a head on every exit."""
 
 import jax
 import jax.numpy as jnp

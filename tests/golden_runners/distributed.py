@@ -4,8 +4,7 @@ import jax.numpy as jnp
 from golden_case import Case, NotCovered, Plan
 from golden_runners.sdssl import by_sample, by_view
 
-from contrastive_jax.losses import generalized, sdssl
-from contrastive_jax.losses.normalize import l2_normalize
+from contrastive_jax import losses
 
 
 def plan(case: Case) -> Plan:
@@ -20,8 +19,8 @@ def plan(case: Case) -> Plan:
     ranks = case.hyper("world_size")
 
     def values(arrays):
-        losses = of_global_batch(arrays)  # [rank * local sample, ...]
-        per_rank = jnp.mean(losses.reshape(ranks, -1), axis=1)
+        anchors = of_global_batch(arrays)  # [rank * local sample, ...]
+        per_rank = jnp.mean(anchors.reshape(ranks, -1), axis=1)
         of_rank = {f"rank{r}": per_rank[r] for r in range(ranks)}
         return {"out_loss_per_rank": per_rank, "mean": jnp.mean(per_rank)} | of_rank
 
@@ -51,7 +50,7 @@ def _views(rows, layers: int):
 def _sim_out(case: Case):
     def of_global_batch(arrays):
         z = _views(arrays["in_features"], case.hyper("layers"))
-        return generalized.nt_xent(z[:, :, -1], tau=case.hyper("tau"))
+        return losses.nt_xent(z[:, :, -1], tau=case.hyper("tau"))
 
     return of_global_batch, {"out_grad_features_per_rank": "in_features"}
 
@@ -60,7 +59,7 @@ def _sim_mid(case: Case):
     def of_global_batch(arrays):
         middle = _views(arrays["in_mid_features"], case.hyper("layers"))
         z = jnp.concatenate([middle, _views(arrays["in_final_features"], 1)], axis=2)
-        return sdssl.isd_simclr(z, tau=case.hyper("tau"))
+        return losses.sd_simclr(z, tau=case.hyper("tau")).isd
 
     return of_global_batch, {"out_grad_mid_per_rank": "in_mid_features"}
 
@@ -69,8 +68,10 @@ def _keys(case: Case):
     tau, layers = case.hyper("tau"), case.hyper("layers")
 
     def of_global_batch(arrays):
-        q = _joined(jnp.stack([by_sample(l2_normalize(r), layers) for r in arrays["in_q_unnormalised"]]))
-        z = _joined(l2_normalize(arrays["in_z_unnormalised"]))
-        return 2 * tau * sdssl.layers_contrastive(q, z, tau=tau)
+        q = _joined(
+            jnp.stack([by_sample(losses.l2_normalize(r), layers) for r in arrays["in_q_unnormalised"]])
+        )
+        z = _joined(losses.l2_normalize(arrays["in_z_unnormalised"]))
+        return 2 * tau * losses.layers_contrastive(q, z, tau=tau)
 
     return of_global_batch, {"out_grad_q_per_rank": "in_q_unnormalised"}

@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from golden_case import Case, NotCovered, Plan
 
-from contrastive_jax.losses import generalized, reduce, sliced
-from contrastive_jax.losses.normalize import l2_normalize
+from contrastive_jax import losses
+from contrastive_jax.losses import variants
 
 
 def plan(case: Case) -> Plan:
@@ -22,7 +22,7 @@ def _nt_xent(case: Case) -> Plan:
     def values(arrays):
         z = arrays["in_hidden"].reshape(2, -1, arrays["in_hidden"].shape[-1]).swapaxes(0, 1)
         # Both directions are added: twice the mean over anchors.
-        return {"out_loss": 2 * reduce.mean_keep(generalized.nt_xent(normalize(z), tau=tau))}
+        return {"out_loss": 2 * losses.mean_keep(losses.nt_xent(normalize(z), tau=tau))}
 
     return Plan(values, {"out_grad_hidden": ("out_loss", "in_hidden")})
 
@@ -30,8 +30,8 @@ def _nt_xent(case: Case) -> Plan:
 def _cross_view(case: Case) -> Plan:
     def values(arrays):
         z = jnp.stack([arrays["in_z1"], arrays["in_z2"]], axis=1)
-        loss = generalized.cross_view(l2_normalize(z), tau=case.hyper("temperature"))
-        return {"out_loss": 2 * reduce.mean_keep(loss)}
+        loss = variants.cross_view(losses.l2_normalize(z), tau=case.hyper("temperature"))
+        return {"out_loss": 2 * losses.mean_keep(loss)}
 
     return Plan(values, {f"out_grad_z{i}": ("out_loss", f"in_z{i}") for i in (1, 2)})
 
@@ -45,14 +45,14 @@ def _generalized(case: Case) -> Plan:
     def values(arrays):
         z = normalize(jnp.stack([arrays["in_hidden1"], arrays["in_hidden2"]], axis=1))
         if dist == "logsumexp":
-            terms = generalized.decoupled_nt_xent(z, tau=case.hyper("temperature"))
+            terms = losses.decoupled_nt_xent(z, tau=case.hyper("temperature"))
         else:
             # The prior is normalised with the embeddings: a normal one becomes the hypersphere's.
-            terms = sliced.generalized_swd(z, normalize(arrays["in_prior_raw"]), arrays["in_rand_w"])
-        return {"out_loss": scale * reduce.mean_keep(terms.weighted(lam))}
+            terms = losses.generalized_swd(z, normalize(arrays["in_prior_raw"]), arrays["in_rand_w"])
+        return {"out_loss": scale * losses.mean_keep(terms.weighted(lam))}
 
     return Plan(values, {f"out_grad_hidden{i}": ("out_loss", f"in_hidden{i}") for i in (1, 2)})
 
 
 def _normalizer(case: Case):
-    return l2_normalize if case.hyper("hidden_norm") else lambda z: z
+    return losses.l2_normalize if case.hyper("hidden_norm") else lambda z: z

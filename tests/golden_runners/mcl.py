@@ -3,8 +3,7 @@
 import jax.numpy as jnp
 from golden_case import Case, Plan
 
-from contrastive_jax.losses import bank, mutual, mutual_memory, reduce
-from contrastive_jax.losses.normalize import l2_normalize
+from contrastive_jax import losses
 from contrastive_jax.models.heads import ProjectionHead
 
 TERMS = ("vcl", "soft_vcl", "icl", "soft_icl")
@@ -33,10 +32,10 @@ def _in_batch(case: Case) -> Plan:
 def _in_batch_terms(case: Case, v, label):
     tau, soft = case.hyper("tau"), case.hyper("kd_T")
     return {
-        "vcl": mutual.vcl(v, label, tau=tau),
-        "soft_vcl": mutual.soft_vcl(v, tau=tau, soft=soft),
-        "icl": mutual.icl(v, label, tau=tau),
-        "soft_icl": mutual.soft_icl(v, tau=tau, soft=soft),
+        "vcl": losses.vcl(v, label, tau=tau),
+        "soft_vcl": losses.soft_vcl(v, tau=tau, soft=soft),
+        "icl": losses.icl(v, label, tau=tau),
+        "soft_icl": losses.soft_icl(v, tau=tau, soft=soft),
     }
 
 
@@ -54,7 +53,7 @@ def _with_heads(case: Case) -> Plan:
             }
             x = arrays[f"in_rep{i}"]
             head = ProjectionHead(dim, depth=2, hidden=params["hidden1"]["dense"]["bias"].size, dtype=x.dtype)
-            return l2_normalize(head.apply({"params": params}, x))
+            return losses.l2_normalize(head.apply({"params": params}, x))
 
         return _weighted(case, _in_batch_terms(case, [embed(i) for i in networks], arrays["in_labels"]))
 
@@ -71,13 +70,13 @@ def _memory_bank(case: Case) -> Plan:
         banks = [arrays[n] for n in memories]
         retrieved = v, banks, arrays["in_pos_idx"], arrays["in_neg_idx"]
         terms = {
-            "vcl": mutual_memory.vcl_memory(*retrieved, tau=tau),
-            "soft_vcl": mutual_memory.soft_vcl_memory(*retrieved, tau=tau, soft=soft),
-            "icl": mutual_memory.icl_memory(*retrieved, tau=tau),
-            "soft_icl": mutual_memory.soft_icl_memory(*retrieved, tau=tau, soft=soft),
+            "vcl": losses.vcl_memory(*retrieved, tau=tau),
+            "soft_vcl": losses.soft_vcl_memory(*retrieved, tau=tau, soft=soft),
+            "icl": losses.icl_memory(*retrieved, tau=tau),
+            "soft_icl": losses.soft_icl_memory(*retrieved, tau=tau, soft=soft),
         }
         own = arrays["in_pos_idx"][:, 0]
-        after = [bank.update_memory(m, own, z, momentum=case.hyper("nce_m")) for m, z in zip(banks, v)]
+        after = [losses.update_memory(m, own, z, momentum=case.hyper("nce_m")) for m, z in zip(banks, v)]
         return _weighted(case, terms) | {f"out_memory_after_{i}": m for i, m in enumerate(after)}
 
     return Plan(values, _gradients(embeddings, "net"))
@@ -89,13 +88,13 @@ def _moco(case: Case) -> Plan:
     queries, keys = case.indexed("in_query_unnormalised"), case.indexed("in_key_unnormalised")
 
     def values(arrays):
-        q, k = ([l2_normalize(arrays[n]) for n in names] for names in (queries, keys))
+        q, k = ([losses.l2_normalize(arrays[n]) for n in names] for names in (queries, keys))
         queues = [layout.T for layout in arrays["in_queue"]]
         terms = {
-            "vcl": mutual_memory.vcl_moco(q, k, queues, tau=tau),
-            "soft_vcl": mutual_memory.soft_vcl_moco(q, k, queues, tau=tau, soft=soft),
-            "icl": mutual_memory.icl_moco(q, k, queues, tau=tau),
-            "soft_icl": mutual_memory.soft_icl_moco(q, k, queues, tau=tau, soft=soft),
+            "vcl": losses.vcl_moco(q, k, queues, tau=tau),
+            "soft_vcl": losses.soft_vcl_moco(q, k, queues, tau=tau, soft=soft),
+            "icl": losses.icl_moco(q, k, queues, tau=tau),
+            "soft_icl": losses.soft_icl_moco(q, k, queues, tau=tau, soft=soft),
         }
         after = [_push(*both) for both in zip(queues, k)]
         return _weighted(case, terms) | {
@@ -108,22 +107,22 @@ def _moco(case: Case) -> Plan:
 
 def _push(slots, new):
     none = jnp.full(slots.shape[0], -1)
-    return bank.push(bank.Queue(slots, none, jnp.zeros((), jnp.int32)), new, none[: new.shape[0]])
+    return losses.push(losses.Queue(slots, none, jnp.zeros((), jnp.int32)), new, none[: new.shape[0]])
 
 
 def _logits(case: Case) -> Plan:
     names = case.indexed("in_logits")
-    loss = mutual.ensemble_distill if len(names) == 2 else mutual.ensemble_distill_last
+    loss = losses.ensemble_distill if len(names) == 2 else losses.ensemble_distill_last
 
     def values(arrays):
-        return {"out_loss": reduce.mean_keep(loss([arrays[n] for n in names], soft=case.hyper("kd_T")))}
+        return {"out_loss": losses.mean_keep(loss([arrays[n] for n in names], soft=case.hyper("kd_T")))}
 
     return Plan(values, {f"out_grad_{name[3:]}": ("out_loss", name) for name in names})
 
 
 def _weighted(case: Case, terms):
     """The means, and their sum with the case's weights (Eq. 8)."""
-    means = {name: reduce.mean_keep(terms[name]) for name in TERMS}
+    means = {name: losses.mean_keep(terms[name]) for name in TERMS}
     total = sum(case.hyper("weights")[name] * mean for name, mean in means.items())
     return {"out_total": total} | {f"out_{name}": mean for name, mean in means.items()}
 

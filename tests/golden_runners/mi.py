@@ -4,14 +4,14 @@ import re
 
 from golden_case import Case, NotCovered, Plan
 
-from contrastive_jax.losses import information
+from contrastive_jax.losses import mutual_information as mi
 
 PLAIN = {
-    "infonce": information.infonce,
-    "nwj": information.nwj,
-    "dv": information.donsker_varadhan,
-    "js": information.jensen_shannon,
-    "smile_noclip": information.smile,
+    "infonce": mi.infonce,
+    "nwj": mi.nwj,
+    "dv": mi.donsker_varadhan,
+    "js": mi.jensen_shannon,
+    "smile_noclip": mi.smile,
 }
 NUMBER = r"(\d+(?:\.\d+)?)"
 
@@ -30,13 +30,13 @@ def _bound(case: Case, name: str):
     if name in PLAIN:
         return PLAIN[name]
     if found := re.fullmatch(f"smile_clip{NUMBER}", name):
-        return lambda f: information.smile(f, clip=float(found[1]))
+        return lambda f: mi.smile(f, clip=float(found[1]))
     if found := re.fullmatch(f"(cpc|mlcpc)_alpha{NUMBER}", name):
-        bound = {"cpc": information.cpc, "mlcpc": information.ml_cpc}[found[1]]
+        bound = {"cpc": mi.cpc, "mlcpc": mi.ml_cpc}[found[1]]
         return lambda f: bound(f, alpha=float(found[2]))
     if found := re.fullmatch(f"mine_buffer{NUMBER}(?:_m(.+))?", name):
         average, momentum = float(found[1]), _momentum(case, float(found[1]), found[2])
-        return lambda f: information.mine(f, average=average, momentum=momentum)[0]
+        return lambda f: mi.mine(f, average=average, momentum=momentum)[0]
     raise NotCovered(f"no bound '{name}'")
 
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from golden_case import Case, NotCovered, Plan
 from jax import lax, nn
 
-from contrastive_jax.losses import byol, reduce, sdssl
-from contrastive_jax.losses.normalize import l2_normalize
+from contrastive_jax import losses
+from contrastive_jax.losses import variants
 
 
 def plan(case: Case) -> Plan:
@@ -36,9 +36,9 @@ def _layers(case: Case) -> Plan:
     tau, layers = case.hyper("tau"), case.hyper("num_layers")
 
     def values(arrays):
-        q, z = (l2_normalize(arrays[f"in_{name}_unnormalised"]) for name in "qz")
-        loss = sdssl.layers_to_keys(by_sample(q, layers), z, tau=tau)
-        return {"out_loss": 2 * tau * reduce.mean_keep(loss)}
+        q, z = (losses.l2_normalize(arrays[f"in_{name}_unnormalised"]) for name in "qz")
+        loss = variants.layers_to_keys(by_sample(q, layers), z, tau=tau)
+        return {"out_loss": 2 * tau * losses.mean_keep(loss)}
 
     gradients = {"out_grad_q": "in_q_unnormalised", "out_grad_z_if_not_stopped": "in_z_unnormalised"}
     return Plan(values, {name: ("out_loss", of) for name, of in gradients.items()})
@@ -46,8 +46,8 @@ def _layers(case: Case) -> Plan:
 
 def _regression(case: Case) -> Plan:
     def values(arrays):
-        loss = byol.byol(arrays["in_q_unnormalised"], arrays["in_z_unnormalised"])
-        return {"out_loss_per_row": loss, "out_loss_mean": reduce.mean_keep(loss)}
+        loss = losses.byol(arrays["in_q_unnormalised"], arrays["in_z_unnormalised"])
+        return {"out_loss_per_row": loss, "out_loss_mean": losses.mean_keep(loss)}
 
     return Plan(values, {"out_grad_q_of_mean": ("out_loss_mean", "in_q_unnormalised")})
 
@@ -56,12 +56,12 @@ def _simclr(case: Case) -> Plan:
     tau, alpha, layers = case.hyper("tau"), case.hyper("alpha"), case.hyper("num_layers")
 
     def values(arrays):
-        z = by_view(l2_normalize(arrays["in_projections_unnormalised"]), layers)
-        isd = reduce.mean_keep(sdssl.isd_simclr(z, tau=tau))
+        z = by_view(losses.l2_normalize(arrays["in_projections_unnormalised"]), layers)
+        terms = losses.sd_simclr(z, tau=tau)
         return {
-            "out_loss": reduce.mean_keep(sdssl.sd_simclr(z, tau=tau, alpha=alpha)),
-            "out_loss_out": reduce.mean_keep(sdssl.sd_simclr(z, tau=tau, alpha=0.0)),
-            "out_loss_isd": isd,
+            "out_loss": losses.mean_keep(terms.weighted(alpha)),
+            "out_loss_out": losses.mean_keep(terms.weighted(0.0)),
+            "out_loss_isd": losses.mean_keep(terms.isd),
         }
 
     return Plan(values, {"out_grad_projections": ("out_loss", "in_projections_unnormalised")})
@@ -72,8 +72,8 @@ def _teacher(case: Case) -> Plan:
     directions = (("view1", "view2"), ("view2", "view1"))
 
     def values(arrays):
-        losses = [_direction(case, arrays, student, teacher) for student, teacher in directions]
-        return {"out_loss": sum(map(reduce.mean_keep, losses))}
+        per_sample = [_direction(case, arrays, student, teacher) for student, teacher in directions]
+        return {"out_loss": sum(map(losses.mean_keep, per_sample))}
 
     smooth = [name for name in case.arrays if name.startswith(("in_student", "in_pred"))]
     return Plan(values, {f"out_grad_{name[3:]}": ("out_loss", name) for name in smooth})
@@ -86,15 +86,16 @@ def _direction(case: Case, arrays, student: str, teacher: str):
     layer_loss = _layer_loss(case, _predict(case, arrays, h), z)
     prediction_loss = _layer_loss(case, _predict(case, arrays, lax.stop_gradient(h)), z)
     if case.fields["variant"] == "byol" and alpha == 0:
-        return sdssl.sd_byol_first_step(layer_loss, prediction_loss, beta=case.hyper("beta"))
-    return sdssl.sd_teacher(layer_loss, prediction_loss, alpha=alpha, beta=case.hyper("beta"))
+        return variants.sd_byol_first_step(layer_loss, prediction_loss, beta=case.hyper("beta"))
+    terms = losses.SDTerms.of_layers(layer_loss, prediction_loss)
+    return terms.weighted(alpha=alpha, beta=case.hyper("beta"))
 
 
 def _layer_loss(case: Case, q, z):
     if case.fields["variant"] == "byol":
-        return sdssl.layers_byol(q, z)
+        return losses.layers_byol(q, z)
     tau = case.hyper("tau")
-    return 2 * tau * sdssl.layers_contrastive(l2_normalize(q), l2_normalize(z), tau=tau)
+    return 2 * tau * losses.layers_contrastive(losses.l2_normalize(q), losses.l2_normalize(z), tau=tau)
 
 
 def _predict(case: Case, arrays, h):

@@ -3,12 +3,13 @@
 import jax.numpy as jnp
 from golden_case import Case, NotCovered, Plan
 
-from contrastive_jax.losses import generalized, reduce, selfcon, supcon
+from contrastive_jax import losses
+from contrastive_jax.losses import variants
 
 POLICIES = {
-    "keep": lambda loss, label: reduce.mean_keep(loss),
-    "drop": lambda loss, label: reduce.mean_drop(loss, reduce.has_positive(label)),
-    "every anchor has a positive": lambda loss, label: reduce.mean_keep(loss),
+    "keep": lambda loss, label: losses.mean_keep(loss),
+    "drop": lambda loss, label: losses.mean_drop(loss, losses.has_positive(label)),
+    "every anchor has a positive": lambda loss, label: losses.mean_keep(loss),
 }
 
 
@@ -36,27 +37,27 @@ def _one(case: Case, tau: float, scale: float) -> Plan:
         raise NotCovered(f"variant '{case.fields['variant']}'")
 
     def values(arrays):
-        loss = supcon.supcon_one(arrays["in_features"], arrays["in_labels"], tau=tau)
-        return {"out_loss": scale * reduce.mean_keep(loss)}
+        loss = variants.supcon_one(arrays["in_features"], arrays["in_labels"], tau=tau)
+        return {"out_loss": scale * losses.mean_keep(loss)}
 
     return Plan(values, {"out_grad_features": ("out_loss", "in_features")})
 
 
 def _loss(case: Case, tau: float):
     """The function from exits [sample, view, exit, dim] and labels (or None) to the reduced loss."""
-    mean, alpha = reduce.mean_keep, case.hyper("alpha")
+    mean, alpha = losses.mean_keep, case.hyper("alpha")
     mean_s = case.one_of("no_positive", POLICIES)
     by_variant = {
-        "SelfCon-S": lambda z, y: mean(selfcon.selfcon_s(z[:, 0], y, tau=tau)),
-        "SelfCon-SU": lambda z, y: mean(selfcon.selfcon_su(z[:, 0], tau=tau)),
-        "SelfCon-M": lambda z, y: mean(selfcon.selfcon_m_joint(z, y, tau=tau)),
-        "SelfCon-MU": lambda z, y: mean(selfcon.selfcon_mu_joint(z, tau=tau)),
-        "SelfCon-M*": lambda z, y: mean(selfcon.selfcon_m(z, y, tau=tau, alpha=alpha)),
-        "SelfCon-MU*": lambda z, y: mean(selfcon.selfcon_mu(z, tau=tau, alpha=alpha)),
-        "SelfCon-S*": lambda z, y: mean(selfcon.selfcon_s_star(z[:, 0], y, tau=tau, alpha=alpha)),
-        "SelfCon-SU*": lambda z, y: mean(selfcon.selfcon_su_star(z[:, 0], tau=tau, alpha=alpha)),
-        "SupCon": lambda z, y: mean(supcon.supcon(z[:, :, 0], y, tau=tau)),
-        "SupCon-S": lambda z, y: mean_s(supcon.supcon(z[:, :, 0], y, tau=tau), y),
-        "SimCLR": lambda z, y: mean(generalized.nt_xent(z[:, :, 0], tau=tau)),
+        "SelfCon-S": lambda z, y: mean(losses.selfcon_s(z[:, 0], y, tau=tau)),
+        "SelfCon-SU": lambda z, y: mean(losses.selfcon_su(z[:, 0], tau=tau)),
+        "SelfCon-M": lambda z, y: mean(losses.selfcon_m_joint(z, y, tau=tau)),
+        "SelfCon-MU": lambda z, y: mean(losses.selfcon_mu_joint(z, tau=tau)),
+        "SelfCon-M*": lambda z, y: mean(losses.selfcon_m(z, y, tau=tau).weighted(alpha)),
+        "SelfCon-MU*": lambda z, y: mean(losses.selfcon_mu(z, tau=tau).weighted(alpha)),
+        "SelfCon-S*": lambda z, y: mean(variants.selfcon_s_star(z[:, 0], y, tau=tau, alpha=alpha)),
+        "SelfCon-SU*": lambda z, y: mean(variants.selfcon_su_star(z[:, 0], tau=tau, alpha=alpha)),
+        "SupCon": lambda z, y: mean(losses.supcon(z[:, :, 0], y, tau=tau)),
+        "SupCon-S": lambda z, y: mean_s(losses.supcon(z[:, :, 0], y, tau=tau), y),
+        "SimCLR": lambda z, y: mean(losses.nt_xent(z[:, :, 0], tau=tau)),
     }
     return case.one_of("variant", by_variant)

@@ -3,9 +3,13 @@
 import jax.numpy as jnp
 from golden_case import Case, NotCovered, Plan
 
-from contrastive_jax.losses import reduce, supcon
+from contrastive_jax import losses
+from contrastive_jax.losses import variants
 
-BY_MODE = {"all": (supcon.supcon, supcon.supcon_masked), "one": (supcon.supcon_one, supcon.supcon_masked_one)}
+BY_MODE = {
+    "all": (losses.supcon, variants.supcon_masked),
+    "one": (variants.supcon_one, variants.supcon_masked_one),
+}
 
 
 def plan(case: Case) -> Plan:
@@ -25,6 +29,6 @@ def plan(case: Case) -> Plan:
         else:
             label = arrays["in_labels"] if kind == "labels" else jnp.arange(z.shape[0])
             loss = by_label(z, label, tau=tau)
-        return {"out_loss": scale * reduce.mean_keep(loss)}
+        return {"out_loss": scale * losses.mean_keep(loss)}
 
     return Plan(values, {"out_grad_features": ("out_loss", "in_features")})

@@ -3,17 +3,18 @@
 import jax.numpy as jnp
 from golden_case import Case, Plan
 
-from contrastive_jax.losses import reduce, supcon, supcon_ablations
+from contrastive_jax import losses
+from contrastive_jax.losses import variants
 
 BY_PLACE_AND_DENOMINATOR = {
-    ("OUTSIDE", "ALL"): supcon_ablations.supcon_capped,
-    ("OUTSIDE", "ONE_POSITIVE"): supcon_ablations.supcon_one_positive,
-    ("OUTSIDE", "ONLY_NEGATIVES"): supcon_ablations.supcon_only_negatives,
-    ("INSIDE", "ALL"): supcon_ablations.supcon_in_capped,
-    ("INSIDE", "ONE_POSITIVE"): supcon_ablations.supcon_in_one_positive,
-    ("INSIDE", "ONLY_NEGATIVES"): supcon_ablations.supcon_in_only_negatives,
+    ("OUTSIDE", "ALL"): variants.supcon_capped,
+    ("OUTSIDE", "ONE_POSITIVE"): variants.supcon_one_positive,
+    ("OUTSIDE", "ONLY_NEGATIVES"): variants.supcon_only_negatives,
+    ("INSIDE", "ALL"): variants.supcon_in_capped,
+    ("INSIDE", "ONE_POSITIVE"): variants.supcon_in_one_positive,
+    ("INSIDE", "ONLY_NEGATIVES"): variants.supcon_in_only_negatives,
 }
-BY_LITERAL = {"SupCon L_in": supcon.supcon_in, "SupCon L_out": supcon.supcon}
+BY_LITERAL = {"SupCon L_in": losses.supcon_in, "SupCon L_out": losses.supcon}
 
 
 def plan(case: Case) -> Plan:
@@ -33,7 +34,7 @@ def _tensorflow(case: Case) -> Plan:
         z = arrays["in_features"]
         z = z.reshape(*z.shape[:2], -1)
         anchors = scale * loss(z, arrays["in_labels"], tau=tau, cap=case.hyper("positives_cap"))
-        return {"out_loss_per_sample": jnp.mean(anchors, axis=1), "out_loss_mean": reduce.mean_keep(anchors)}
+        return {"out_loss_per_sample": jnp.mean(anchors, axis=1), "out_loss_mean": losses.mean_keep(anchors)}
 
     return Plan(values, {"out_grad_features": ("out_loss_mean", "in_features")})
 
@@ -47,7 +48,7 @@ def _literal(case: Case) -> Plan:
         return {
             "out_per_anchor": anchors.T.reshape(-1),  # view-major
             "out_loss_sum": jnp.sum(anchors),
-            "out_loss_mean": reduce.mean_keep(anchors),
+            "out_loss_mean": losses.mean_keep(anchors),
         }
 
     return Plan(values, {"out_grad_features_of_sum": ("out_loss_sum", "in_features")})

@@ -5,9 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from contrastive_jax.losses.diagnostics import contrastive_top1, infonce_bound
-from contrastive_jax.losses.normalize import l2_normalize
-from contrastive_jax.losses.supcon import supcon
+from contrastive_jax import losses
 from contrastive_jax.similarity import Rows
 
 
@@ -33,31 +31,34 @@ def test_top1_is_the_share_of_nearest_contrasts_that_are_positive(named):
     everything = Rows(*(jnp.concatenate(pair) for pair in zip(batch, queue)))
     anchors = batch if named else batch._replace(row=-1 + 0 * batch.row)
     found = by_loops(*(Rows(*map(np.asarray, rows)) for rows in (anchors, everything)))
-    assert contrastive_top1(anchors, everything) == pytest.approx(found)
+    assert losses.contrastive_top1(anchors, everything) == pytest.approx(found)
     assert 0 < found < 1
 
 
 def test_top1_looks_at_no_more_than_256_anchors():
     batch = rows(2, 300, 4)
-    found = contrastive_top1(batch, batch)
+    found = losses.contrastive_top1(batch, batch)
     assert found == pytest.approx(by_loops(*[Rows(*map(np.asarray, batch))] * 2))
     tail_changed = batch._replace(group=batch.group.at[256:].set(7), z=batch.z.at[256:].set(0.0))
     first = Rows(*(part[:256] for part in batch))
-    assert contrastive_top1(tail_changed, first) == contrastive_top1(first, first)
+    assert losses.contrastive_top1(tail_changed, first) == losses.contrastive_top1(first, first)
 
 
 def test_top1_of_equal_embeddings_is_0_and_of_a_batch_of_one_class_1():
     batch = rows(3, 12, 3)
-    assert contrastive_top1(batch._replace(z=jnp.ones_like(batch.z)), batch._replace(z=batch.z * 0)) == 0
+    assert (
+        losses.contrastive_top1(batch._replace(z=jnp.ones_like(batch.z)), batch._replace(z=batch.z * 0)) == 0
+    )
     one_class = batch._replace(group=jnp.zeros(12, jnp.int32))
-    assert contrastive_top1(one_class, one_class) == 1
+    assert losses.contrastive_top1(one_class, one_class) == 1
 
 
 def test_bound_of_a_collapsed_encoder_is_0_and_of_a_perfect_one_positive():
     label = jnp.arange(8)
     equal, apart = jnp.ones((8, 2, 4)), jnp.repeat(jnp.eye(8)[:, None], 2, axis=1)
     bounds = [
-        infonce_bound(jnp.mean(supcon(l2_normalize(z), label, tau=0.1)), contrasts=15) for z in (equal, apart)
+        losses.infonce_bound(jnp.mean(losses.supcon(losses.l2_normalize(z), label, tau=0.1)), contrasts=15)
+        for z in (equal, apart)
     ]
     np.testing.assert_allclose(bounds[0], 0, atol=1e-5)
     assert np.log(15) - 0.1 < bounds[1] <= np.log(15)
@@ -68,6 +69,6 @@ def test_metrics_carry_no_gradient():
 
     def total(z):
         with_z = batch._replace(z=z)
-        return contrastive_top1(with_z, with_z) + infonce_bound(jnp.sum(z), 9)
+        return losses.contrastive_top1(with_z, with_z) + losses.infonce_bound(jnp.sum(z), 9)
 
     assert not np.any(jax.grad(total)(batch.z))

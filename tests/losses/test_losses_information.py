@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from contrastive_jax.losses import information as mi
+from contrastive_jax.losses import mutual_information as mi
 
 N = 7
 OFF = ~np.eye(N, dtype=bool)

@@ -1,47 +1,48 @@
 """A cohort spread over devices trains as one that shares them, and as the plain method does."""
 
+import functools
 import re
 
 import jax
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
-from tiny import Session, session
+from tiny import Trial, trial
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.methods.mcl_sharded import unstack
-from contrastive_jax.parallel.mesh import PEERS, make_mesh
+from contrastive_jax.methods.mcl import unstack
+from contrastive_jax.parallel.mesh import make_mesh
+from contrastive_jax.train.step import train_step
 
 
 @pytest.fixture(scope="module")
 def spread():
-    return Session("mcl_sharded", 8, 0, cohort=2)
+    return Trial("mcl_sharded", 8, 0, cohort=2)
 
 
 def test_spread_over_devices_equals_all_on_every_device(spread):
     state, metrics = spread.run(3)
-    expected, seen = session("mcl_sharded", 8).run(3)
+    expected, seen = trial("mcl_sharded", 8).run(3)
     for a, b in zip(metrics, seen):
         np.testing.assert_allclose(a["loss"], b["loss"], rtol=2e-5)
         np.testing.assert_allclose(a["gradient_norm"], b["gradient_norm"], rtol=1e-3)
-    for a, b in zip(
-        jax.tree.leaves((state.params, state.extra)), jax.tree.leaves((expected.params, expected.extra))
-    ):
+    found, expected = (jax.tree.leaves(s[1:4]) for s in (state, expected))  # all but step and optimizer
+    for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5)
 
 
 def test_every_device_holds_its_own_network_alone(spread):
     state, _ = spread.step(spread.state(), spread.batch(0))
-    for leaf in jax.tree.leaves((state.params, state.extra, state.opt_state)):
+    for leaf in jax.tree.leaves((state.params, state.collections, state.optimizer)):
         assert leaf.sharding.spec == PartitionSpec("cohort") and leaf.shape[0] == 2
         assert {shard.data.shape[0] for shard in leaf.addressable_shards} == {1}
 
 
 def test_equals_the_plain_method_with_the_same_parameters():
-    plain, stacked = session("mcl", 1), session("mcl_sharded", 1)
+    plain, stacked = trial("mcl", 1), trial("mcl_sharded", 1)
     state = stacked.state()
     merged = {}
-    for name, own in zip(("net1", "net2"), unstack(state.params[PEERS])):
+    for name, own in zip(("net1", "net2"), unstack(state.params)):
         merged |= {f"{part}_{name}": own[f"{part}_net1"] for part in ("classifier", "head")}
         merged.setdefault("cohort", {})[name] = own["cohort"]["net1"]
     other = plain.state()
@@ -54,8 +55,9 @@ def test_equals_the_plain_method_with_the_same_parameters():
 
 def test_only_embeddings_and_logits_travel_between_the_groups(spread):
     state, batch = spread.state(), spread.batch(0)
+    step = jax.jit(functools.partial(train_step, spread.training))
     with jax.set_mesh(spread.mesh):
-        text = jax.jit(spread.raw_step).lower(state, batch, np.uint32(0)).compile().as_text()
+        text = step.lower(state, batch, np.uint32(0)).compile().as_text()
     largest = 16 * 16 * 4  # a float32 [batch, classes or dim] of either network would be smaller
     for line in text.splitlines():
         found = re.search(r"= (\w+)\[([\d,]*)\].*(all-gather|all-to-all|collective-permute)\(", line)
@@ -67,4 +69,4 @@ def test_wrong_numbers_of_groups_are_refused():
     with pytest.raises(InputError, match="must divide the 8 devices"):
         make_mesh(jax.devices()[:8], cohort=3)
     with pytest.raises(InputError, match="must divide the 2 networks"):
-        Session("mcl_sharded", 8, 0, cohort=4).run(1)
+        Trial("mcl_sharded", 8, 0, cohort=4).run(1)

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.losses.normalize import l2_normalize
-from contrastive_jax.methods.intriguing_decoupled import IntriguingDecoupled
-from contrastive_jax.methods.intriguing_decoupled_paper import IntriguingDecoupledPaper
-from contrastive_jax.methods.intriguing_nt_xent import IntriguingNTXent
-from contrastive_jax.methods.intriguing_swd import PRIORS, IntriguingSWD
-from contrastive_jax.methods.simclr import SimCLR
+from contrastive_jax.losses import l2_normalize
+from contrastive_jax.methods.generalized import (
+    PRIORS,
+    IntriguingDecoupled,
+    IntriguingDecoupledPaper,
+    IntriguingNTXent,
+    IntriguingSWD,
+    SimCLR,
+)
 from contrastive_jax.models.heads import ProjectionHead
 from contrastive_jax.models.resnet import ResNet
 
@@ -31,7 +34,7 @@ def run(method, z, key):
     """Loss, gradient and metrics of a method for projections `z`."""
 
     def loss(z):
-        found, (_, metrics) = method.loss({"final": z}, {}, {}, key, jnp.asarray(0))
+        found, _, metrics = method.loss({"final": z}, (), {}, jnp.asarray(0), key)
         return found, metrics
 
     (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(z)
@@ -90,7 +93,7 @@ def test_only_the_hypersphere_normalises_embeddings():
 def test_projection_heads_of_every_depth(depth):
     head = ProjectionHead(dim=8, depth=depth, hidden_norm=True, output_norm="scale")
     method = IntriguingSWD(encoder=PARTS["encoder"], head=head)
-    params, _ = jax.eval_shape(method.init, jax.random.key(0), jnp.zeros((2, 2, 8, 8, 1)))
+    params, _, _ = jax.eval_shape(method.init, jax.random.key(0), jnp.zeros((2, 2, 8, 8, 1)))
     kernels = [leaf for leaf in jax.tree.leaves(params["head_final"]) if len(leaf.shape) == 2]
     assert len(kernels) == depth and any(kernel.shape[1] == 8 for kernel in kernels)
 

@@ -8,15 +8,12 @@ import numpy as np
 import pytest
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.methods import _parts
 from contrastive_jax.methods.byol import BYOL
-from contrastive_jax.methods.moco_v3 import MoCoV3
-from contrastive_jax.methods.sdssl_byol import SDSSLBYOL
-from contrastive_jax.methods.sdssl_moco_v3 import SDSSLMoCoV3
-from contrastive_jax.methods.sdssl_simclr import SDSSLSimCLR
-from contrastive_jax.methods.sdssl_simclr_same_view import SDSSLSimCLRSameView
-from contrastive_jax.methods.simclr import SimCLR
+from contrastive_jax.methods.generalized import SimCLR
+from contrastive_jax.methods.moco import MoCoV3
+from contrastive_jax.methods.sdssl import SDSSLBYOL, SDSSLMoCoV3, SDSSLSimCLR, SDSSLSimCLRSameView
 from contrastive_jax.models.heads import ProjectionHead
+from contrastive_jax.models.parts import prune
 from contrastive_jax.models.vit import ViT
 
 TOTAL = 10
@@ -28,6 +25,8 @@ HEAD = ProjectionHead(
 PARTS = {"encoder": ENCODER, "head": HEAD}
 DISTILLED = {"sdssl_moco_v3": (SDSSLMoCoV3, MoCoV3), "sdssl_byol": (SDSSLBYOL, BYOL)}
 NAMES = ["sdssl_moco_v3", pytest.param("sdssl_byol", marks=pytest.mark.slow)]
+STEP = jnp.asarray(0)
+KEY = jax.random.key(0)
 TERMS = ("loss_ssl", "loss_isd", "loss_pred")
 
 
@@ -48,17 +47,20 @@ def test_terms_teach_their_own_parts_and_never_the_teacher(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_with_alpha_0_encoder_and_projector_learn_as_the_baseline_does(name):
     found, baseline = distilled(name), DISTILLED[name][1](**PARTS, total_steps=TOTAL, predictor_hidden=6)
-    params, extra = (_parts.prune(tree, like) for tree, like in zip(start(name), shapes(baseline)))
+    params, collections, state = start(name)
+    like, of_networks, of_method = jax.eval_shape(baseline.init, jax.random.key(0), views())
+    params, state = prune(params, like), state._replace(teacher=prune(state.teacher, of_method.teacher))
+    collections = type(collections)(*(prune(of, like) for of, like in zip(collections, of_networks)))
 
     def loss(params):
-        embeddings, embedded = baseline.embed(params, extra, batch(), jax.random.key(0))
-        return baseline.loss(embeddings, embedded, batch(), jax.random.key(0), jnp.asarray(0))[0]
+        embeddings, _ = baseline.embed(params, collections, state, batch(), KEY)
+        return baseline.loss(embeddings, state, batch(), STEP, KEY)[0]
 
     value, gradient = jax.jit(jax.value_and_grad(loss))(params)
     np.testing.assert_allclose(value, found["values"]["loss_ssl"], rtol=1e-5)
     ours = found["gradients"]["loss"][0]  # at step 0, where alpha is 0
     for part in ("encoder", "projector"):
-        same(_parts.prune(ours[part], gradient[part]), gradient[part])
+        same(prune(ours[part], gradient[part]), gradient[part])
     # L_ssl and L_pred each teach the final predictor: twice the baseline's gradient.
     same(ours["predictor"]["final"], jax.tree.map(lambda g: 2 * g, gradient["predictor"]["final"]))
 
@@ -70,9 +72,9 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(name):
         distilled(name),
     )
     np.testing.assert_allclose(found["embeddings"]["prediction"], found["embeddings"]["detached"], atol=1e-6)
-    loss_of = jax.jit(lambda embeddings, step: method.loss(embeddings, {}, batch(), None, step))
+    loss_of = jax.jit(lambda embeddings, step: method.loss(embeddings, (), batch(), step, KEY))
     for step in (0, 4, TOTAL):
-        loss, (_, metrics) = loss_of(found["embeddings"], jnp.asarray(step))
+        loss, _, metrics = loss_of(found["embeddings"], jnp.asarray(step))
         alpha = 0.6 * (1 - np.cos(np.pi * step / TOTAL)) / 2
         ssl, isd, pred = (metrics[term] for term in TERMS)
         np.testing.assert_allclose(metrics["alpha"], alpha, atol=1e-7)
@@ -83,24 +85,23 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(name):
 
 
 def test_the_teachers_statistics_are_those_of_its_own_forward_passes():
-    params, extra = start("sdssl_moco_v3")
-    teacher = extra["teacher"]
+    params, collections, state = start("sdssl_moco_v3")
     wider = jax.tree_util.tree_map_with_path(
-        lambda path, x: 2 * x if "hidden1" in str(path) else x, teacher["params"]
+        lambda path, x: 2 * x if "hidden1" in str(path) else x, state.teacher
     )
-    _, _, (after, _) = passes("sdssl_moco_v3")(
-        params, {**extra, "teacher": {**teacher, "params": wider}}, jnp.asarray(0)
+    _, _, (after, _) = passes("sdssl_moco_v3")(params, collections, state._replace(teacher=wider), STEP)
+    own, taught = (
+        of["batch_stats"]["projector"]["final"]["norm1"]["norm"]["mean"]
+        for of in (after.network, after.teacher)
     )
-    own = after["batch_stats"]["projector"]["final"]["norm1"]["norm"]["mean"]
-    taught = after["teacher"]["batch_stats"]["projector"]["final"]["norm1"]["norm"]["mean"]
     assert np.max(np.abs(own)) > 1e-3
     np.testing.assert_allclose(taught, 2 * own, rtol=1e-4, atol=1e-6)
 
 
 def test_a_frozen_patch_projection_is_no_parameter_and_the_teacher_has_the_same():
-    params, extra = start("sdssl_moco_v3")
+    params, collections, _ = start("sdssl_moco_v3")
     assert "patch" not in params["encoder"] and "layer01" in params["encoder"]
-    frozen, copied = extra["frozen"]["encoder"], extra["teacher"]["frozen"]["encoder"]
+    frozen, copied = (of["frozen"]["encoder"] for of in collections)
     assert jax.tree.leaves(frozen)
     jax.tree.map(np.testing.assert_array_equal, frozen, copied)
 
@@ -108,11 +109,11 @@ def test_a_frozen_patch_projection_is_no_parameter_and_the_teacher_has_the_same(
 @pytest.mark.parametrize("cls", [SDSSLSimCLR, pytest.param(SDSSLSimCLRSameView, marks=pytest.mark.slow)])
 def test_sd_simclr_detaches_its_target_and_alpha_0_is_simclr(cls):
     method = cls(**PARTS, total_steps=TOTAL)
-    params, extra = jax.jit(method.init)(jax.random.key(0), views())
+    params, collections, state = jax.jit(method.init)(jax.random.key(0), views())
 
     def terms(params):
-        z, embedded = method.embed(params, extra, batch(), jax.random.key(0))
-        loss, (_, metrics) = method.loss(z, embedded, batch(), jax.random.key(0), jnp.asarray(0))
+        z, _ = method.embed(params, collections, state, batch(), KEY)
+        loss, _, metrics = method.loss(z, state, batch(), STEP, KEY)
         return {"loss": loss, "loss_isd": metrics["loss_isd"]}, None
 
     values, gradients, _ = jax.jit(lambda params: pulled(terms, params))(params)
@@ -123,12 +124,11 @@ def test_sd_simclr_detaches_its_target_and_alpha_0_is_simclr(cls):
     one = {"encoder": params["encoder"]} | {f"head_{k}": head for k, head in params["projector"].items()}
 
     def loss(params):
-        z = method.embed(params, extra, batch(), jax.random.key(0))[0][:, :, -1]
-        return simclr.loss({"final": z}, {}, batch(), jax.random.key(0), jnp.asarray(0))[0]
+        z = method.embed(params, collections, state, batch(), KEY)[0][:, :, -1]
+        return simclr.loss({"final": z}, (), batch(), STEP, KEY)[0]
 
-    assert jax.tree.structure(
-        jax.eval_shape(simclr.init, jax.random.key(0), views())[0]
-    ) == jax.tree.structure(one)
+    expected, _, _ = jax.eval_shape(simclr.init, jax.random.key(0), views())
+    assert jax.tree.structure(expected) == jax.tree.structure(one)
     value, gradient = jax.jit(jax.value_and_grad(loss))(params)
     np.testing.assert_allclose(value, values["loss"], rtol=1e-5)
     same(gradients["loss"][0], gradient)
@@ -151,7 +151,7 @@ def batch():
 
 @functools.cache
 def start(name):
-    """A distilling method's fresh `params` and `extra`."""
+    """A distilling method's fresh `params`, `collections` and `state`."""
     return jax.jit(distilling(name).init)(jax.random.key(0), views())
 
 
@@ -159,30 +159,26 @@ def distilling(name):
     return DISTILLED[name][0](**PARTS, total_steps=TOTAL, layer_hidden=5, predictor_hidden=6)
 
 
-def shapes(method):
-    return jax.eval_shape(method.init, jax.random.key(0), views())
-
-
 @functools.cache
 def passes(name):
     """Compiled: terms, gradients with respect to student and teacher, and what the networks gave."""
     method = distilling(name)
 
-    def run(params, extra, step):
+    def run(params, collections, state, step):
         def terms(params, teacher):
-            held = {**extra, "teacher": {**extra["teacher"], "params": teacher}}
-            embeddings, after = method.embed(params, held, batch(), jax.random.key(0))
-            loss, (_, metrics) = method.loss(embeddings, after, batch(), jax.random.key(0), step)
+            held = state._replace(teacher=teacher)
+            embeddings, after = method.embed(params, collections, held, batch(), KEY)
+            loss, _, metrics = method.loss(embeddings, held, batch(), step, KEY)
             return {"loss": loss, **{term: metrics[term] for term in TERMS}}, (after, embeddings)
 
-        return pulled(terms, params, extra["teacher"]["params"])
+        return pulled(terms, params, state.teacher)
 
     return jax.jit(run)
 
 
 @functools.cache
 def distilled(name):
-    values, gradients, (_, embeddings) = passes(name)(*start(name), jnp.asarray(0))
+    values, gradients, (_, embeddings) = passes(name)(*start(name), STEP)
     return {"values": values, "gradients": gradients, "embeddings": embeddings}
 
 

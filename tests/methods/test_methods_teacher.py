@@ -6,18 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import session
+from tiny import trial
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.losses.normalize import l2_normalize
-from contrastive_jax.methods import _parts
+from contrastive_jax.losses import l2_normalize
 from contrastive_jax.methods.byol import BYOL
-from contrastive_jax.methods.moco import MoCo
-from contrastive_jax.methods.moco_v3 import MoCoV3
-from contrastive_jax.methods.sdssl_byol import SDSSLBYOL
-from contrastive_jax.methods.sdssl_moco_v3 import SDSSLMoCoV3
-from contrastive_jax.methods.sdssl_simclr import SDSSLSimCLR
+from contrastive_jax.methods.moco import MoCo, MoCoState, MoCoV3
+from contrastive_jax.methods.sdssl import SDSSLBYOL, SDSSLMoCoV3, SDSSLSimCLR
+from contrastive_jax.methods.student_teacher import TeacherState
 from contrastive_jax.models.heads import ProjectionHead
+from contrastive_jax.models.parts import prune
 from contrastive_jax.models.vit import ViT
 
 TOTAL = 10
@@ -55,33 +53,29 @@ def test_the_teacher_moves_by_the_stated_rule(name):
     own = {"batch_size": 8} if name == "moco" else {"total_steps": TOTAL}
     method = METHODS[name](**PARTS, teacher_momentum=0.8, **own)
     teacher = {"encoder": {"w": jnp.asarray(3.0)}, "projector": {"final": {"w": jnp.asarray(-2.0)}}}
-    extra = {
-        "teacher": {"params": teacher, "batch_stats": {"mean": jnp.asarray(5.0)}},
-        "queue": jnp.asarray(1.0),
-    }
+    queue = jnp.asarray(1.0)
+    state = MoCoState(teacher, queue) if name == "moco" else TeacherState(teacher)
     encoder, projector = 3.0, -2.0
     for step in range(2):
         student = {"encoder": {"w": jnp.asarray(1.0 + step), "sub_block1": {"w": jnp.asarray(9.0)}}}
         heads = {"final": {"w": jnp.asarray(4.0)}, "block1": {"w": jnp.asarray(8.0)}}
         params = student | {"projector": heads, "predictor": heads}
-        extra = method.after_update(params, extra, jnp.asarray(step))
+        state = method.after_update(params, state, jnp.asarray(step))
         m = RULES[name](0.8, step, TOTAL)
         encoder, projector = m * encoder + (1 - m) * (1.0 + step), m * projector + (1 - m) * 4.0
-        moved = extra["teacher"]["params"]
+        moved = state.teacher
         assert jax.tree.structure(moved) == jax.tree.structure(teacher)
         np.testing.assert_allclose(moved["encoder"]["w"], encoder, atol=1e-6)
         np.testing.assert_allclose(moved["projector"]["final"]["w"], projector, atol=1e-6)
-    assert extra["queue"] == 1 and extra["teacher"]["batch_stats"]["mean"] == 5, (
-        "only parameters are averaged"
-    )
+    assert state[1:] == ((queue,) if name == "moco" else ()), "only parameters are averaged"
 
 
 @pytest.mark.parametrize("name", ["sdssl_moco_v3", *SLOW])
 def test_the_teacher_is_the_moving_average_of_the_student(name):
-    tiny = session(name, 1)
+    tiny = trial(name, 1)
     state, fields = tiny.state(), vars(tiny.method)
-    teacher = jax.device_get(state.extra["teacher"]["params"])
-    for leaf, own in zip(jax.tree.leaves(teacher), jax.tree.leaves(_parts.prune(state.params, teacher))):
+    teacher = jax.device_get(state.method.teacher)
+    for leaf, own in zip(jax.tree.leaves(teacher), jax.tree.leaves(prune(state.params, teacher))):
         np.testing.assert_array_equal(leaf, own)
     names = {
         jax.tree_util.keystr(p, simple=True, separator="/")
@@ -92,29 +86,30 @@ def test_the_teacher_is_the_moving_average_of_the_student(name):
     assert not any("sub_" in name or "predictor" in name or "projector/block" in name for name in names)
     for step in range(2):
         state, _ = tiny.step(state, tiny.batch(step))
-        student = jax.device_get(_parts.prune(state.params, teacher))
+        student = jax.device_get(prune(state.params, teacher))
         m = RULES[name](fields["teacher_momentum"], step, fields.get("total_steps"))
         teacher = jax.tree.map(lambda old, new, m=m: m * old + (1 - m) * new, teacher, student)
-        moved = jax.device_get(state.extra["teacher"]["params"])
+        moved = jax.device_get(state.method.teacher)
         for expected, found in zip(jax.tree.leaves(teacher), jax.tree.leaves(moved)):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_moco_uses_the_queue_before_it_pushes_the_keys():
     method = MoCo(**PARTS, batch_size=8, queue_size=12, tau=0.2)
-    params, extra = jax.jit(method.init)(jax.random.key(0), views())
+    _, _, state = jax.jit(method.init)(jax.random.key(0), views())
     q, k = (l2_normalize(jax.random.normal(jax.random.key(i), (8, 4))) for i in range(2))
 
     def loss_of(k):
-        return method.loss({"query": q, "key": k}, extra, batch(), None, jnp.asarray(0))
+        loss, *found = method.loss({"query": q, "key": k}, state, batch(), jnp.asarray(0), jax.random.key(1))
+        return loss, found
 
     (loss, (after, _)), gradient = jax.jit(jax.value_and_grad(loss_of, has_aux=True))(k)
-    old = np.asarray(extra["queue"].z)
+    old = np.asarray(state.queue.z)
     logits = np.concatenate([np.sum(q * k, axis=1)[:, None], q @ old.T], axis=1) / 0.2
     expected = np.mean(np.log(np.sum(np.exp(logits), axis=1)) - logits[:, 0])
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
-    np.testing.assert_allclose(after["queue"].z, np.concatenate([k, old[8:]]), rtol=1e-6)
-    assert int(after["queue"].at) == 8
+    np.testing.assert_allclose(after.queue.z, np.concatenate([k, old[8:]]), rtol=1e-6)
+    assert int(after.queue.at) == 8
     assert not np.any(gradient), "keys are detached"
 
 
@@ -122,8 +117,7 @@ def test_moco_shuffles_the_keys_and_puts_them_back():
     """In groups as large as the batch the order cannot matter: any other result is a wrong order."""
     plain = MoCo(**PARTS, batch_size=8)
     grouped = MoCo(encoder=ENCODER.clone(norm_group=8), head=HEAD.clone(norm_group=8), batch_size=8)
-    params, extra = jax.jit(plain.init)(jax.random.key(0), views())
-    inputs = params, extra, batch(), jax.random.key(1)
+    inputs = *jax.jit(plain.init)(jax.random.key(0), views()), batch(), jax.random.key(1)
     traced = [jax.jit(method.embed).trace(*inputs) for method in (plain, grouped)]
     assert ["sort" in str(trace.jaxpr) for trace in traced] == [False, True]
     found = [trace.lower().compile()(*inputs)[0]["key"] for trace in traced]
@@ -134,9 +128,9 @@ def test_moco_shuffles_the_keys_and_puts_them_back():
 def test_a_network_with_stochastic_depth_gets_a_key(cls):
     given: dict[str, Any] = {"batch_size": 8} if cls is MoCo else {"total_steps": TOTAL}
     method = cls(encoder=ENCODER.clone(drop_path=0.5), head=HEAD, **given)
-    params, extra = jax.eval_shape(method.init, jax.random.key(0), views())
-    embeddings, after = jax.eval_shape(method.embed, params, extra, batch(), jax.random.key(1))
-    assert jax.tree.structure(after) == jax.tree.structure(extra)
+    params, collections, state = jax.eval_shape(method.init, jax.random.key(0), views())
+    embeddings, after = jax.eval_shape(method.embed, params, collections, state, batch(), jax.random.key(1))
+    assert jax.tree.structure(after) == jax.tree.structure(collections)
     assert all(leaf.shape[0] == 8 for leaf in jax.tree.leaves(embeddings))
 
 

@@ -1,4 +1,4 @@
-"""The three-block ResNets for 32-px images; parity with MCL's networks is in test_golden.py."""
+"""The three-block ResNets for 32-pixel images; parity with MCL's networks is in test_parity.py."""
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ def test_published_networks(name, units, layers, features):
         assert all(sum(key.startswith("conv") for key in unit) == layers for unit in block.values())
 
 
-def test_subnetworks_are_those_of_the_large_resnets():
+def test_subnetworks_are_built_like_those_of_the_large_resnets():
     net = CifarResNet(depth=32, subnetworks=("block2", "block1"), subnetwork="small")
     outputs, variables = shapes(net)
     assert {name: x.shape[1] for name, x in outputs.exits.items()} == {
@@ -49,7 +49,7 @@ def test_subnetworks_are_those_of_the_large_resnets():
     }
 
 
-def test_convolutions_start_with_the_variance_of_he():
+def test_convolutions_start_with_the_variance_of_he_et_al():
     params = jax.jit(CifarResNet(depth=8).init, static_argnums=2)(jax.random.key(0), IMAGES, True)["params"]
     kernel = np.asarray(params["block3"]["unit1"]["conv2"]["kernel"])
     assert kernel.shape == (3, 3, 64, 64)
@@ -64,8 +64,8 @@ def test_convolutions_start_with_the_variance_of_he():
         ({"depth": 2}, "e.g. 8"),
         ({"block": "basik"}, "did you mean 'basic'"),
         ({"subnetworks": ("block3",)}, "network.subnetworks"),
-        ({"after": "block2", "until": "block1"}, "behind network.after"),
-        ({"after": "block2", "subnetworks": ("block1",)}, "before 'block2'"),
+        ({"after": "block2", "until": "block1"}, "a block after network.after"),
+        ({"after": "block2", "subnetworks": ("block1",)}, "network begins after 'block2'"),
     ],
 )
 def test_impossible_networks_are_refused(fields, message):

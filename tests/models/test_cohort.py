@@ -1,4 +1,4 @@
-"""Cohorts: independent networks, branches on a shared trunk, what they cost, and every family's segments."""
+"""Cohorts: independent networks, branches of a shared trunk and their cost; segments of every family."""
 
 import functools
 
@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from filled import filled
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.models.cifar_resnet import CifarResNet
@@ -34,21 +35,9 @@ ONE_BLOCK = {
 
 
 def run(net, variables, images=IMAGES):
-    """Outputs in training mode, and BatchNorm's new statistics."""
+    """Outputs in train mode, and the new running statistics."""
     apply = jax.jit(functools.partial(net.apply, mutable=["batch_stats"]), static_argnums=2)
     return apply(variables, images, True)
-
-
-def filled(net):
-    """Variables of the right shapes with random entries; variances are positive."""
-    rng = np.random.default_rng(0)
-    shapes = jax.eval_shape(lambda: net.init(KEY, IMAGES, True))
-
-    def fill(path, leaf):
-        low = 0.5 if path[-1].key in ("var", "scale") else -0.5
-        return jnp.asarray(rng.uniform(low, low + 1, leaf.shape), jnp.float32)
-
-    return jax.tree_util.tree_map_with_path(fill, shapes)
 
 
 def assert_close(found, expected):
@@ -56,10 +45,10 @@ def assert_close(found, expected):
 
 
 @pytest.mark.parametrize("family", TINY)
-def test_a_trunk_and_a_branch_are_the_whole_network(family):
+def test_a_trunk_and_a_branch_equal_the_whole_network(family):
     net = TINY[family].clone(subnetworks=("block1",))
     cohort = Cohort((net, net), shared="block1")
-    variables = filled(cohort)
+    variables = filled(cohort, IMAGES)
     assert variables["params"].keys() == {"trunk", "net1", "net2"}
     found, statistics = run(cohort, variables)
     whole = {name: variables[name]["trunk"] | variables[name]["net2"] for name in variables}
@@ -73,16 +62,16 @@ def test_a_trunk_and_a_branch_are_the_whole_network(family):
 
 
 @pytest.mark.parametrize("family", ONE_BLOCK)
-def test_rows_of_another_norm_group_do_not_matter(family):
+def test_rows_of_another_norm_group_have_no_influence(family):
     net = ONE_BLOCK[family]
-    variables = filled(net)
+    variables = filled(net, IMAGES)
     whole, _ = run(net.clone(norm_group=2), variables)
     half, _ = run(net, variables, IMAGES[:2])
     assert_close(whole.exits["final"][:2], half.exits["final"])
 
 
 @pytest.mark.parametrize("family", ONE_BLOCK)
-def test_bfloat16_maps_and_float32_exits(family):
+def test_maps_are_bfloat16_and_exits_float32(family):
     net = TINY[family].clone(dtype=jnp.bfloat16, subnetworks=("block1",))
     outputs, variables = jax.eval_shape(lambda: net.init_with_output(KEY, IMAGES, True))
     assert {x.dtype for x in jax.tree.leaves(outputs.blocks)} == {jnp.dtype("bfloat16")}
@@ -92,17 +81,17 @@ def test_bfloat16_maps_and_float32_exits(family):
 def test_independent_networks_may_differ():
     members = (TINY["cifar_resnet"], ONE_BLOCK["shufflenet"])
     cohort = Cohort(members)
-    variables = filled(cohort)
+    variables = filled(cohort, IMAGES)
     found, _ = run(cohort, variables)
     for name, member in zip(("net1", "net2"), members, strict=True):
         own = {collection: tree[name] for collection, tree in variables.items()}
         assert_close(found[name], run(member, own)[0])
 
 
-def test_every_network_has_a_classifier_and_a_head_of_its_own():
+def test_every_network_has_a_separate_classifier_and_head():
     cohort = Cohort((TINY["cifar_resnet"],) * 2, shared="block2")
     model = CohortHeads(cohort, ProjectionHead(dim=6, hidden=10), num_classes=7)
-    variables = filled(model)
+    variables = filled(model, IMAGES)
     params = variables["params"]
     assert params.keys() == {"cohort", "classifier_net1", "classifier_net2", "head_net1", "head_net2"}
     assert params["cohort"]["net1"].keys() == {"block3"}
@@ -122,8 +111,8 @@ def test_without_classes_there_are_no_classifiers():
     assert peers["net1"].logits.shape == (4, 0)
 
 
-def test_mcl_names_of_heads_and_of_one_network():
-    """What no golden file has: the criterion's heads, and a network without a cohort."""
+def test_mcl_names_of_heads_and_of_a_single_network():
+    """Names that no golden file has: those of the criterion's heads and of a network without a cohort."""
     names = {
         "head_net2/hidden1/dense/kernel": "embed_list.1.proj_head.0.weight",
         "head_net2/output/dense/bias": "embed_list.1.proj_head.2.bias",
@@ -134,7 +123,7 @@ def test_mcl_names_of_heads_and_of_one_network():
 
 
 def flops(net):
-    """Of a compiled gradient: FLOPs of `sum of squared exits`."""
+    """FLOPs of a compiled gradient of the sum of squared exits."""
 
     def loss(params, statistics, images):
         variables = {"params": params, "batch_stats": statistics}
@@ -150,11 +139,11 @@ def flops(net):
 
 
 @pytest.mark.slow
-def test_a_cohort_costs_what_its_networks_cost_and_a_shared_trunk_once():
+def test_a_cohort_costs_as_much_as_its_networks_and_a_shared_trunk_only_once():
     net = TINY["cifar_resnet"]
     one, three, shared = (flops(x) for x in (net, Cohort((net,) * 3), Cohort((net,) * 3, shared="block1")))
     assert 2.97 * one < three < 1.03 * 3 * one
-    trunk = (three - shared) / 2  # counted three times there, once here
+    trunk = (three - shared) / 2  # `three` counts it three times, `shared` once
     assert 0.3 * one < trunk < 0.6 * one
 
 
@@ -166,11 +155,11 @@ class NoSegments(ProjectionHead):
     "members, shared, message",
     [
         ((), "", "at least one"),
-        ((TINY["resnet"], TINY["cifar_resnet"]), "block1", "alike"),
-        ((TINY["resnet"], TINY["resnet"].clone(width=8)), "block1", "alike"),
+        ((TINY["resnet"], TINY["cifar_resnet"]), "block1", "must be alike"),
+        ((TINY["resnet"], TINY["resnet"].clone(width=8)), "block1", "must be alike"),
         ((TINY["resnet"],) * 2, "block3", "cohort.shared is 'block3'"),
-        ((TINY["resnet"].clone(subnetworks=("block1",)),) * 2, "block2", "before|begins"),
-        ((NoSegments(),) * 2, "block1", "cannot share"),
+        ((TINY["resnet"].clone(subnetworks=("block1",)),) * 2, "block2", "begins after 'block2'"),
+        ((NoSegments(),) * 2, "block1", "cannot share a trunk"),
     ],
 )
 def test_impossible_cohorts_are_refused(members, shared, message):

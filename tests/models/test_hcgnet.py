@@ -1,4 +1,4 @@
-"""HCGNet: its gates against loops in float64; parity with MCL's networks is in test_golden.py."""
+"""HCGNet: its gates against loops in float64; parity with MCL's networks is in test_parity.py."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
 
 
-def test_gates_are_what_the_loops_give():
+def test_gates_equal_the_loops():
     x = RNG.normal(size=(3, 4, 5, 8))
     gates = Gates(reduction=2, norm_group=0, dtype=jnp.float32)
     shapes = jax.eval_shape(lambda: gates.init(KEY, jnp.zeros(x.shape), False))
@@ -24,7 +24,7 @@ def test_gates_are_what_the_loops_give():
 
 
 def slow_gates(x, variables):
-    """What a layer keeps of `x` and adds to it, one image at a time."""
+    """The gates' output for `x`, one image at a time."""
     p, s = variables["params"], variables["batch_stats"]
     result = []
     for image in x:
@@ -60,13 +60,13 @@ def norm(x, parameters, statistics):
 
 
 def weighted_mean(image, logits):
-    """The bias of the logits is the same everywhere and drops out."""
+    """A softmax-weighted mean; the bias of the logits is constant over space and cancels."""
     weight = np.exp(logits)
     return (image * weight).sum((0, 1)) / weight.sum()
 
 
 def depthwise(image, kernel, reach):
-    """3x3 with `reach` pixels between its taps, zeros outside."""
+    """A 3x3 convolution with dilation `reach` and zero padding, with one filter per channel."""
     height, width, _ = image.shape
     result = np.zeros_like(image)
     for i in range(height):
@@ -80,15 +80,15 @@ def depthwise(image, kernel, reach):
 
 
 def test_the_published_network():
-    """A block adds 8 times its growth to what it gets; a transition halves the sum."""
+    """A block adds 8 times its growth to its channels; a transition halves the sum."""
     net = network("hcgnet_a1", subnetworks=("block1",))
     outputs, _ = jax.eval_shape(lambda: net.init_with_output(KEY, jnp.zeros((2, 32, 32, 3)), True))
     assert [x.shape[1:] for x in outputs.blocks.values()] == [(16, 16, 60), (8, 8, 126), (8, 8, 414)]
     assert {key: x.shape[1] for key, x in outputs.exits.items()} == {"block1": 60, "final": 414}
 
 
-def test_weights_start_as_pytorch_starts_convolutions():
-    """Kernels and biases uniform within 1 / sqrt(inputs of an output)."""
+def test_weights_start_like_the_convolutions_of_pytorch():
+    """Kernels and biases are uniform up to +-1 / sqrt(inputs of an output)."""
     gates = Gates(reduction=2, norm_group=0, dtype=jnp.float32)
     params = jax.jit(gates.init, static_argnums=2)(KEY, jnp.zeros((2, 4, 4, 64)), True)["params"]
     for layer, inputs in [(params["forget"]["reduce"], 64), (params["update"]["reduce"], 128)]:

@@ -1,12 +1,16 @@
-"""Heads: every BatchNorm option against NumPy, and the heads of all exits at once against one by one."""
+"""Heads: every BatchNorm option against NumPy, and all heads of `ExitHeads` at once against one by one."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from filled import filled
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.models.heads import ExitHeads, ProjectionHead
+from contrastive_jax.parallel.mesh import make_mesh
 
 KEY = jax.random.key(0)
 X = jax.random.normal(KEY, (6, 5))
@@ -25,7 +29,7 @@ SIMCLR = ProjectionHead(
 
 
 def init(head, x=X):
-    """Compiled, since hundreds of small operations take longer."""
+    """Compiled, because hundreds of small operations take longer."""
     return jax.jit(head.init, static_argnums=2)(KEY, x, True)
 
 
@@ -36,16 +40,8 @@ def paths(tree):
     }
 
 
-def jitter(tree):
-    """Other values of all leaves, so that no scale is 1 and no bias 0."""
-    leaves, treedef = jax.tree.flatten(tree)
-    keys = jax.random.split(jax.random.key(7), len(leaves))
-    moved = [leaf + 0.3 * jax.random.uniform(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
-    return jax.tree.unflatten(treedef, moved)
-
-
 def oracle(head, variables, x, train):
-    """The head in float64, layer by layer."""
+    """The head's output in float64, layer by layer."""
     read = lambda tree: jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)  # noqa: E731
     params, stats = read(variables["params"]), read(variables.get("batch_stats", {}))
     x = np.asarray(x, np.float64)
@@ -81,13 +77,13 @@ def oracle(head, variables, x, train):
     ],
     ids=["default", "linear", "deep", "byol", "affine", "sdssl", "sdssl evaluated", "simclr"],
 )
-def test_a_head_is_its_formula(head, train):
-    variables = jitter(dict(init(head)))
+def test_a_head_matches_the_formula(head, train):
+    variables = filled(head, X)
     found, _ = jax.jit(lambda v: head.apply(v, X, train, mutable=["batch_stats"]))(variables)
     np.testing.assert_allclose(found, oracle(head, variables, X, train), rtol=1e-4, atol=1e-4)
 
 
-def test_which_parameters_the_options_leave():
+def test_options_determine_the_parameters():
     def params(head):
         return set(paths(jax.eval_shape(lambda: head.init(KEY, X, True))["params"]))
 
@@ -100,15 +96,15 @@ def test_which_parameters_the_options_leave():
     assert params(SIMCLR) == kernels | hidden | {"output_norm/norm/scale"}
 
 
-def test_simclr_kernels_begin_normal():
+def test_simclr_kernels_start_normal():
     head = SIMCLR.clone(dim=64, hidden=64)
     kernel = init(head)["params"]["output"]["dense"]["kernel"]
     np.testing.assert_allclose(kernel.std(), 0.01, rtol=0.05)
 
 
-def test_groups_reach_the_heads_norms():
+def test_groups_reach_the_batch_norms_of_a_head():
     head = SDSSL.clone(norm_group=3)
-    variables = init(head)
+    variables = filled(head, X)
     run = jax.jit(lambda v, x: head.apply(v, x, True, mutable=["batch_stats"])[0])
     whole, half = run(variables, X), run(variables, X[:3])
     np.testing.assert_allclose(whole[:3], half, atol=1e-5)
@@ -121,9 +117,15 @@ EXITS = {
 HEADS = ExitHeads(SDSSL, SDSSL.clone(hidden=16))
 
 
+@functools.cache
+def exit_heads():
+    """The variables of `HEADS`."""
+    return init(HEADS, EXITS)
+
+
 @pytest.mark.parametrize("train", [True, False])
-def test_all_heads_at_once_are_the_heads_one_by_one(train):
-    variables = jitter(dict(init(HEADS, EXITS)))
+def test_all_heads_at_once_equal_the_heads_one_by_one(train):
+    variables = filled(HEADS, EXITS)
 
     def at_once(params):
         z, new = HEADS.apply({**variables, "params": params}, EXITS, train, mutable=["batch_stats"])
@@ -147,21 +149,31 @@ def test_all_heads_at_once_are_the_heads_one_by_one(train):
     )
 
 
-def test_heads_of_equal_shape_are_one_product():
-    variables = init(HEADS, EXITS)
+def test_heads_of_equal_shape_are_evaluated_in_one_product():
+    variables = exit_heads()
     text = str(jax.make_jaxpr(lambda v, x: HEADS.apply(v, x, False))(variables, EXITS))
-    assert text.count("dot_general[") == 2 * SDSSL.depth  # the inner heads, and the final one
+    assert text.count("dot_general[") == 2 * SDSSL.depth  # one for the inner heads, one for the final head
     predictors = ExitHeads(SDSSL, SDSSL)
-    variables = init(predictors, EXITS)
+    variables = jax.eval_shape(lambda: predictors.init(KEY, EXITS, True))
     text = str(jax.make_jaxpr(lambda v, x: predictors.apply(v, x, False))(variables, EXITS))
     assert text.count("dot_general[") == SDSSL.depth
 
 
-def test_heads_begin_different_and_only_kernels_are_matrices():
-    params = init(HEADS, EXITS)["params"]
+def test_heads_start_different_and_only_kernels_are_matrices():
+    params = exit_heads()["params"]
     kernels = [params[name]["hidden1"]["dense"]["kernel"] for name in ("layer01", "layer02")]
     assert not np.allclose(*kernels)
     assert {name.rsplit("/")[-1] for name, shape in paths(params).items() if len(shape) > 1} == {"kernel"}
+
+
+@pytest.mark.parametrize("rows, group", [(2, 4), (2, -1), (6, 4)])
+def test_initialisation_takes_any_number_of_rows(rows, group):
+    """It sees fewer rows than a group has, and its values depend on neither."""
+    inner, final = (head.clone(norm_group=group) for head in (HEADS.inner_head, HEADS.final_head))
+    exits = {name: x[:rows] for name, x in EXITS.items()}
+    with jax.set_mesh(make_mesh()):
+        found = init(ExitHeads(inner, final), exits)
+    jax.tree.map(np.testing.assert_array_equal, found, exit_heads())
 
 
 def test_heads_without_batch_norm_have_no_state():

@@ -1,7 +1,7 @@
-"""Forward parity with the authors' PyTorch networks, on weights that are a formula: `golden/networks/`.
+"""Forward parity with the authors' PyTorch networks, whose weights a formula gives: `golden/networks/`.
 
-Our networks get the same weights through the bridge's names and must give, in both modes, the features, projections
-and logits that the originals gave. `make.py` there writes the files; `formula.py` has the formula.
+Our networks take the same weights through `torch_weights`. In both modes, they must give the features, projections and
+logits that the originals gave. `golden/networks/make.py` writes the files; `formula.py` contains the formula.
 """
 
 import json
@@ -17,7 +17,7 @@ from contrastive_jax.torch_weights import from_torch, to_torch
 from contrastive_jax.torch_weights.names import torch_shapes
 
 TOLERANCE = 1e-4
-"""Largest deviation, relative to the largest entry of what the original gave."""
+"""Largest deviation, relative to the largest entry of the original's array."""
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
 
 
@@ -32,7 +32,7 @@ def test_every_file_has_a_case():
 
 
 def deviations(name: str) -> dict[str, float]:
-    """Largest deviation of each recorded array."""
+    """Relative deviation of each recorded array."""
     with np.load(FOLDER / f"{name}.npz") as file:
         recorded = dict(file)
     about = json.loads(str(recorded.pop("about")))
@@ -47,7 +47,7 @@ def deviations(name: str) -> dict[str, float]:
 
 
 def outputs(case: Case, images: jax.Array, statistics: str) -> dict[str, np.ndarray]:
-    """All arrays of both modes, and the running mean called `statistics` after the training one."""
+    """All arrays in both modes, and the running mean named `statistics` after the pass in train mode."""
     like = jax.eval_shape(case.init, images)
     tensors = {name: formula.filled(name, shape) for name, shape in torch_shapes(like, case.naming).items()}
     variables = from_torch(like, tensors, case.naming)

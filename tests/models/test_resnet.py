@@ -1,9 +1,10 @@
-"""Segments, sub-networks and BatchNorm policy of the ResNets; parity with the originals is in test_golden.py."""
+"""Segments, sub-networks and BatchNorm groups of the ResNets; parity with the originals is in test_parity.py."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from filled import filled
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.models.residual import strided
@@ -14,19 +15,21 @@ KEY = jax.random.key(0)
 IMAGES = jax.random.normal(KEY, (4, 8, 8, 3))
 
 
+def train(net, variables, images):
+    return jax.jit(lambda v, x: net.apply(v, x, True, mutable=["batch_stats"])[0])(variables, images)
+
+
 def shapes(net, images=IMAGES):
-    """Exits and variables without computing anything."""
+    """Outputs and variables without computing anything."""
     return jax.eval_shape(lambda: net.init_with_output(KEY, images, True))
 
 
-def test_a_trunk_and_its_branch_are_the_whole_network():
+def test_a_trunk_and_its_branch_equal_the_whole_network():
     net = TINY.clone(subnetworks=("block1", "block2"), subnetwork="fc")
     trunk, branch = net.clone(until="block1"), net.clone(after="block1")
-    variables = net.init(KEY, IMAGES, True)
-    (expected, _), (half, _) = (
-        part.apply(variables, IMAGES, True, mutable=["batch_stats"]) for part in (net, trunk)
-    )
-    found, _ = branch.apply(variables, half.blocks["block1"], True, mutable=["batch_stats"])
+    variables = filled(net, IMAGES)
+    expected, half = (train(part, variables, IMAGES) for part in (net, trunk))
+    found = train(branch, variables, half.blocks["block1"])
     assert list(half.blocks) == ["block1"] and not half.exits
     assert list(found.blocks) == ["block2", "block3"]
     assert list(found.exits) == list(expected.exits) == ["block1", "block2", "final"]
@@ -47,8 +50,8 @@ def test_a_trunk_and_its_branch_are_the_whole_network():
     [
         ({"after": "block3"}, "network.after"),
         ({"until": "blok1"}, "did you mean 'block1'"),
-        ({"after": "block2", "until": "block2"}, "behind network.after"),
-        ({"after": "block2", "subnetworks": ("block1",)}, "leave before 'block2'"),
+        ({"after": "block2", "until": "block2"}, "a block after network.after"),
+        ({"after": "block2", "subnetworks": ("block1",)}, "network begins after 'block2'"),
         ({"subnetworks": ("block3",)}, "network.subnetworks"),
     ],
 )
@@ -78,8 +81,9 @@ def test_kinds_of_subnetworks(kind, depth, width, units):
         assert bool(sub) == (kind == "fc")
 
 
-def test_residual_scale_starts_every_block_as_its_shortcut():
-    variables = TINY.clone(residual_scale=0.0).init(KEY, IMAGES, True)
+def test_with_residual_scale_zero_every_unit_starts_as_its_shortcut():
+    net = TINY.clone(residual_scale=0.0)
+    variables = jax.jit(net.init, static_argnums=2)(KEY, IMAGES, True)
     scales = {
         jax.tree_util.keystr(path, simple=True, separator="/"): float(leaf.sum())
         for path, leaf in jax.tree_util.tree_leaves_with_path(variables["params"])
@@ -90,27 +94,19 @@ def test_residual_scale_starts_every_block_as_its_shortcut():
 
 
 def test_groups_reach_every_batch_norm():
-    """Groups of half a batch: the two halves know nothing of each other, sub-network included."""
+    """With groups of half a batch, the halves do not influence each other, in the sub-network either."""
     net = TINY.clone(norm_group=2, subnetworks=("block1",), subnetwork="same")
-    variables = net.init(KEY, IMAGES, True)
-
-    def exits(images):
-        return net.apply(variables, images, True, mutable=["batch_stats"])[0].exits
-
-    whole, half = exits(IMAGES), exits(IMAGES[:2])
+    variables = filled(net, IMAGES)
+    whole, half = (train(net, variables, images).exits for images in (IMAGES, IMAGES[:2]))
     for name, value in half.items():
         np.testing.assert_allclose(whole[name][:2], value, rtol=1e-5, atol=1e-5)
-    everything = TINY.clone(subnetworks=("block1",), subnetwork="same")
-    assert not np.allclose(
-        everything.apply(variables, IMAGES, True, mutable=["batch_stats"])[0].exits["final"],
-        whole["final"],
-        atol=0.01,
-    )
+    ungrouped = train(net.clone(norm_group=0), variables, IMAGES).exits
+    assert not np.allclose(ungrouped["final"], whole["final"], atol=0.01)
 
 
 @pytest.mark.parametrize("size", [7, 8])
-def test_a_strided_shortcut_is_a_strided_convolution(size):
-    """Values and gradient of slicing, written for XLA's sake as an operation of its own."""
+def test_a_strided_shortcut_subsamples(size):
+    """`strided` has a custom gradient; it equals that of slicing."""
     x = jax.random.normal(KEY, (2, size, size, 3))
     weights = jax.random.normal(KEY, x.shape), jax.random.normal(KEY, x[:, ::2, ::2].shape)
 

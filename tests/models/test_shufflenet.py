@@ -1,4 +1,4 @@
-"""ShuffleNetV2: what its units do with channels; parity with MCL's networks is in test_golden.py."""
+"""ShuffleNetV2: how its units treat channels; parity with MCL's networks is in test_parity.py."""
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +12,16 @@ from contrastive_jax.models.shufflenet import KeepUnit, ShuffleNet, shuffle
 KEY = jax.random.key(0)
 
 
-def test_channels_are_dealt_alternately_from_both_halves():
+def test_channels_of_both_halves_alternate():
     x = jnp.arange(6.0).reshape(1, 1, 1, 6)
     assert shuffle(x).ravel().tolist() == [0, 3, 1, 4, 2, 5]
 
 
-def test_a_unit_lets_half_of_the_channels_pass():
+def test_a_unit_passes_half_of_the_channels():
     x = jax.random.normal(KEY, (2, 4, 4, 6))
     unit = KeepUnit(norm_group=0, dtype=jnp.float32)
-    y, _ = unit.apply(unit.init(KEY, x, True), x, True, mutable=["batch_stats"])
+    variables = jax.jit(unit.init, static_argnums=2)(KEY, x, True)
+    y, _ = jax.jit(lambda v, x: unit.apply(v, x, True, mutable=["batch_stats"]))(variables, x)
     np.testing.assert_array_equal(y[..., ::2], x[..., :3])
     assert (y[..., 1::2] >= 0).all() and y[..., 1::2].max() > 0.1
 
@@ -44,8 +45,8 @@ def test_published_networks(name, widths, features):
     assert [len(variables["params"][f"block{i}"]) for i in (1, 2, 3)] == [4, 8, 4]
 
 
-def test_weights_start_as_pytorch_starts_convolutions():
-    """Uniform within 1 / sqrt(inputs of an output): 9 for a depthwise 3x3, the channels for a 1x1."""
+def test_weights_start_like_the_convolutions_of_pytorch():
+    """Uniform up to +-1 / sqrt(inputs of an output): 9 for a depthwise 3x3, all channels for a 1x1."""
     net = ShuffleNet(channels=(64,), units=(1,), features=256)
     params = jax.jit(net.init, static_argnums=2)(KEY, jnp.zeros((2, 8, 8, 3)), True)["params"]
     for kernel, inputs in [

@@ -1,9 +1,10 @@
-"""VGG: blocks that end at their max-pool, segments and sub-networks; parity is in test_parity.py."""
+"""VGG: blocks, segments and sub-networks; parity is in test_parity.py."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from filled import filled
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.models import network
@@ -14,16 +15,11 @@ IMAGES = jax.random.normal(KEY, (4, 32, 32, 3))
 TINY = VGG(depth=13, width=2)
 
 
-def init(net, images=IMAGES):
-    """Compiled, since hundreds of small operations take longer."""
-    return jax.jit(net.init, static_argnums=2)(KEY, images, True)
-
-
 def shapes(net, images=IMAGES):
     return jax.eval_shape(lambda: net.init_with_output(KEY, images, True))
 
 
-def test_blocks_end_at_their_max_pool():
+def test_blocks_end_with_a_max_pool():
     outputs, variables = shapes(network("vgg16_bn"))
     sizes = {name: (x.shape[1], x.shape[3]) for name, x in outputs.blocks.items()}
     assert sizes == {
@@ -42,9 +38,9 @@ def test_blocks_end_at_their_max_pool():
     }
 
 
-def test_a_trunk_and_its_branch_are_the_whole_network():
+def test_a_trunk_and_its_branch_equal_the_whole_network():
     net = TINY.clone(subnetworks=("block2", "block4"), subnetwork="small")
-    variables = init(net)
+    variables = filled(net, IMAGES)
 
     def train(net, images):
         return jax.jit(lambda v, x: net.apply(v, x, True, mutable=["batch_stats"])[0])(variables, images)
@@ -85,15 +81,15 @@ def test_kinds_of_subnetworks(name, kind, convolutions):
 @pytest.mark.slow
 def test_groups_reach_every_batch_norm():
     net = TINY.clone(norm_group=2, subnetworks=("block4",), subnetwork="small")
-    variables = init(net)
+    variables = filled(net, IMAGES)
     run = jax.jit(lambda x: net.apply(variables, x, True, mutable=["batch_stats"])[0].exits)
     whole, half = run(IMAGES), run(IMAGES[:2])
     for name, value in half.items():
         np.testing.assert_allclose(whole[name][:2], value, rtol=1e-4, atol=1e-4)
 
 
-def test_images_may_be_too_small():
-    with pytest.raises(InputError, match="32 or more pixels"):
+def test_images_that_are_too_small_are_refused():
+    with pytest.raises(InputError, match="at least 32 x 32 pixels"):
         shapes(TINY, jnp.zeros((2, 16, 16, 3)))
 
 

@@ -1,4 +1,4 @@
-"""The ViT against loops in NumPy: positions, patches, attention, drop path, exits, and what is frozen."""
+"""The ViT against loops in NumPy: positions, patches, attention, drop path, exits and frozen weights."""
 
 import math
 
@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from filled import filled
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.methods.simclr import SimCLR
+from contrastive_jax.methods.generalized import SimCLR
 from contrastive_jax.models import network
 from contrastive_jax.models.heads import ProjectionHead
 from contrastive_jax.models.vit import Attention, Layer, PatchEmbedding, ViT, sincos_positions
@@ -22,7 +23,7 @@ IMAGES = jax.random.normal(KEY, (4, 4, 6, 3))
 
 
 def init(module, *inputs):
-    """Compiled, since hundreds of small operations take longer."""
+    """Compiled, because hundreds of small operations take longer."""
     return jax.jit(module.init, static_argnums=range(2, 1 + len(inputs)))(KEY, *inputs)
 
 
@@ -31,7 +32,7 @@ def evaluate(net, variables, images=IMAGES):
 
 
 def position(row, column, width):
-    """One patch's position, from the formula, by loops."""
+    """The position embedding of one patch, from the formula, in loops."""
     entries = []
     for coordinate in (row, column):
         for wave in (math.sin, math.cos):
@@ -41,14 +42,14 @@ def position(row, column, width):
 
 
 @pytest.mark.parametrize("rows, columns, width", [(14, 14, 24), (2, 5, 8), (1, 1, 4)])
-def test_positions(rows, columns, width):
+def test_positions_match_the_formula(rows, columns, width):
     expected = [position(r, c, width) for r in range(rows) for c in range(columns)]
     np.testing.assert_allclose(sincos_positions(rows, columns, width), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("height, width", [(4, 10), (8, 2)])
-def test_positions_are_rebuilt_for_every_grid(height, width):
-    """With all weights zero nothing is left in the patch tokens but their positions; training saw another grid."""
+def test_positions_are_computed_for_every_grid(height, width):
+    """If all weights are zero, patch tokens consist of their positions only; initialisation saw another grid."""
     shapes = jax.eval_shape(lambda: TINY.init(KEY, IMAGES, True))
     variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
     outputs = evaluate(TINY, variables, jnp.ones((1, height, width, 3)))
@@ -59,7 +60,7 @@ def test_positions_are_rebuilt_for_every_grid(height, width):
             np.testing.assert_allclose(found[row, column], position(row, column, 8), atol=1e-6)
 
 
-def test_patches_are_a_strided_convolution():
+def test_patches_are_embedded_by_a_strided_convolution():
     embedding = PatchEmbedding(patch=2, width=5, projection="learned", dtype=jnp.float32)
     variables = embedding.init(KEY, IMAGES)
     kernel, bias = variables["params"]["kernel"], jnp.arange(5.0)
@@ -71,7 +72,7 @@ def test_patches_are_a_strided_convolution():
     np.testing.assert_allclose(tokens.reshape(4, 2, 3, 5), expected + bias[None, None, None], atol=1e-5)
 
 
-def test_attention():
+def test_attention_matches_the_loops():
     x = jax.random.normal(KEY, (2, 3, 8))
     ours, variables = jax.jit(Attention(2, "xla", jnp.float32).init_with_output)(KEY, x)
     weights = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables["params"])
@@ -80,15 +81,15 @@ def test_attention():
         heads = []
         for head in range(2):
             q, k, v = (qkv[:, part * 8 + head * 4 : part * 8 + head * 4 + 4] for part in range(3))
-            scores = np.exp(q @ k.T / 2)  # sqrt(4) channels a head
+            scores = np.exp(q @ k.T / 2)  # sqrt(4), with 4 channels per head
             heads.append(scores / scores.sum(1, keepdims=True) @ v)
         expected = np.concatenate(heads, 1) @ weights["output"]["kernel"] + weights["output"]["bias"]
         np.testing.assert_allclose(ours[b], expected, atol=1e-5)
 
 
-def test_an_exit_is_the_final_norm_of_a_shallower_network():
+def test_an_exit_equals_the_final_exit_of_a_shallower_network():
     deep = TINY.clone(subnetworks=("layer01", "layer02"))
-    variables = init(deep, IMAGES, True)
+    variables = filled(deep, IMAGES)
     exits = evaluate(deep, variables).exits
     assert set(exits) == {"layer01", "layer02", "final"}
     for depth in (1, 2, 3):
@@ -100,7 +101,7 @@ def test_an_exit_is_the_final_norm_of_a_shallower_network():
 
 
 def drop_path_factors(rate, key):
-    """What attention's branch is multiplied with, per example and token; the MLP's branch gives nothing."""
+    """Factors of the attention branch per example and token; the MLP's branch is zero."""
     layer = Layer(heads=1, drop_path=rate, attention="xla", dtype=jnp.float32)
     x = jax.random.normal(KEY, (256, 2, 4))
     variables = init(layer, x, False)
@@ -110,7 +111,7 @@ def drop_path_factors(rate, key):
     return np.asarray((run(variables, x, True, rngs={"dropout": key}) - x) / whole)
 
 
-def test_drop_path_drops_whole_branches_of_examples():
+def test_drop_path_drops_whole_branches_per_example():
     factors = drop_path_factors(0.4, jax.random.key(1))
     np.testing.assert_allclose(factors, np.broadcast_to(factors[:, :1, :1], factors.shape), atol=1e-2)
     kept = factors[:, 0, 0] > 0.5
@@ -119,9 +120,9 @@ def test_drop_path_drops_whole_branches_of_examples():
     assert abs(kept.mean() - 0.6) < 4 * math.sqrt(0.6 * 0.4 / len(kept))
 
 
-def test_drop_path_grows_with_depth_and_rests_in_evaluation():
+def test_drop_path_grows_with_depth_and_is_off_in_evaluation():
     net = ViT(patch=2, width=8, depth=3, heads=2, drop_path=0.5)
-    variables = init(net, IMAGES, True)
+    variables = filled(net, IMAGES)
 
     @jax.jit
     def run(key):
@@ -129,7 +130,7 @@ def test_drop_path_grows_with_depth_and_rests_in_evaluation():
         return trained, net.apply(variables, IMAGES, False).blocks
 
     trained, evaluated = run(jax.random.key(1))
-    plain = jax.jit(lambda v: TINY.apply(v, IMAGES, True))(variables).blocks  # no rate, so no key
+    plain = jax.jit(lambda v: TINY.apply(v, IMAGES, True))(variables).blocks  # without a rate it needs no key
     np.testing.assert_allclose(trained["layer01"], evaluated["layer01"], atol=1e-6)
     np.testing.assert_allclose(plain["layer03"], evaluated["layer03"], atol=1e-5)
     assert not np.allclose(trained["layer03"], evaluated["layer03"], atol=1e-3)
@@ -142,36 +143,37 @@ def test_drop_path_grows_with_depth_and_rests_in_evaluation():
 def test_drop_path_does_not_depend_on_the_number_of_devices():
     net = TINY.clone(drop_path=0.5)
     images = jax.random.normal(KEY, (8, 4, 4, 3))
-    variables = init(net, images, True)
+    variables = filled(net, images)
     run = jax.jit(lambda x: net.apply(variables, x, True, rngs={"dropout": KEY}).exits["final"])
     one, eight = (run(jax.device_put(images, batch_sharding(make_mesh(jax.devices()[:n])))) for n in (1, 8))
     np.testing.assert_allclose(one, eight, atol=1e-5)
 
 
-def test_a_frozen_projection_is_no_parameter_and_never_moves():
-    method = SimCLR(encoder=TINY, head=ProjectionHead(dim=4))
+def test_a_frozen_projection_is_not_a_parameter_and_never_moves():
+    method = SimCLR(encoder=TINY.clone(depth=1), head=ProjectionHead(dim=4))
     views = jax.random.normal(KEY, (4, 2, 4, 4, 3))
     batch = {"view": views, "label": jnp.arange(4), "index": jnp.arange(4)}
-    params, extra = jax.jit(method.init)(KEY, views)
+    params, collections, state = jax.jit(method.init)(KEY, views)
     assert "patch" not in params["encoder"]
-    frozen = extra["frozen"]["encoder"]["patch"]
+    frozen = collections.network["frozen"]["encoder"]["patch"]
     assert float(jnp.abs(frozen["kernel"]).max()) > 0
     optimizer = AdamW(weight_decay=0.5).transform(optax.constant_schedule(0.1))
 
     @jax.jit
-    def step(params, extra):
+    def step(params, collections):
         def loss_of(params):
-            embeddings, new = method.embed(params, extra, batch, KEY)
-            return method.loss(embeddings, new, batch, KEY, jnp.array(0))
+            embeddings, new = method.embed(params, collections, state, batch, KEY)
+            loss, *_ = method.loss(embeddings, state, batch, jnp.array(0), KEY)
+            return loss, new
 
-        (_, (new, _)), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
+        (_, new), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
         updates, _ = optimizer.update(gradient, optimizer.init(params), params)
-        return optax.apply_updates(params, updates), method.after_update(params, new, jnp.array(0))
+        return optax.apply_updates(params, updates), new
 
-    moved, extra = step(params, extra)
-    jax.tree.map(np.testing.assert_array_equal, extra["frozen"]["encoder"]["patch"], frozen)
+    moved, collections = step(params, collections)
+    jax.tree.map(np.testing.assert_array_equal, collections.network["frozen"]["encoder"]["patch"], frozen)
     assert not np.allclose(moved["encoder"]["cls_token"], params["encoder"]["cls_token"])
-    features = jax.eval_shape(method.features, moved, extra, views[:, 0])
+    features = jax.eval_shape(method.features, moved, collections, views[:, 0])
     assert features["final"].shape == (4, 8)
 
 
@@ -180,7 +182,7 @@ def test_a_learned_projection_is_a_parameter():
     assert set(variables) == {"params"} and "kernel" in variables["params"]["patch"]
 
 
-def test_learned_positions_serve_other_grids():
+def test_learned_positions_are_resized_to_other_grids():
     net = ViT(patch=2, width=4, depth=1, heads=1, positions="learned")
     shapes = jax.eval_shape(lambda: net.init(KEY, jnp.zeros((1, 6, 6, 3)), True))
     variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
@@ -190,14 +192,14 @@ def test_learned_positions_serve_other_grids():
     np.testing.assert_allclose(own, grid, atol=1e-6)
     wide = evaluate(net, variables, jnp.zeros((1, 6, 10, 3))).blocks["layer01"][0]
     assert wide.shape == (3, 5, 4)
-    np.testing.assert_allclose(wide[:, 2], grid[:, 1], atol=1e-5)  # the middle column is the middle column
+    np.testing.assert_allclose(wide[:, 2], grid[:, 1], atol=1e-5)  # the middle column stays in the middle
     variables["params"]["pos_embed"] = jnp.zeros((1, 7, 4))
-    with pytest.raises(InputError, match="no square grid"):
+    with pytest.raises(InputError, match="do not form a square grid"):
         net.apply(variables, jnp.zeros((1, 6, 6, 3)), False)
 
 
 def test_initial_weights():
-    """MoCo v3: Xavier uniform, query, key and value being three matrices; the class token is almost zero."""
+    """As in MoCo v3: Xavier uniform, separately for query, key and value; the class token is almost zero."""
     variables = jax.jit(lambda: network("vit_tiny_32", depth=1).init(KEY, jnp.zeros((1, 32, 32, 3)), True))()
     params = variables["params"]["layer01"]
     bounds = {
@@ -239,6 +241,6 @@ def test_impossible_networks_are_refused(fields, message):
         TINY.clone(**fields)
 
 
-def test_images_that_patches_do_not_divide_are_refused():
+def test_images_that_cannot_be_cut_into_patches_are_refused():
     with pytest.raises(InputError, match="patches of 2"):
         TINY.init(KEY, jnp.zeros((1, 5, 4, 3)), True)

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from tiny import session
+from tiny import trial
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.train.checkpoint import Checkpoints
@@ -13,7 +13,7 @@ from contrastive_jax.train.checkpoint import Checkpoints
 def saved(tmp_path_factory):
     """A folder with a SupCon state of step 0, and that state."""
     folder = tmp_path_factory.mktemp("run") / "checkpoints"
-    state = session("supcon", 1).state()
+    state = trial("supcon", 1).state()
     checkpoints = Checkpoints(folder)
     checkpoints.save(state)
     checkpoints.save(state)  # the same step again is no error and no second copy
@@ -23,7 +23,7 @@ def saved(tmp_path_factory):
 
 def test_comes_back_bit_for_bit_on_other_devices(saved):
     folder, state = saved
-    found = Checkpoints(folder, read_only=True).restore(session("supcon", 8).state())
+    found = Checkpoints(folder, read_only=True).restore(trial("supcon", 8).state())
     for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(found), strict=True):
         np.testing.assert_array_equal(a, b)
     assert all(len(leaf.sharding.device_set) == 8 for leaf in jax.tree.leaves(found))
@@ -31,7 +31,7 @@ def test_comes_back_bit_for_bit_on_other_devices(saved):
 
 def test_of_another_network_is_refused(saved):
     with pytest.raises(InputError, match="corrupt or of another run"):
-        Checkpoints(saved[0], read_only=True).restore(session("cross_entropy", 1).state())
+        Checkpoints(saved[0], read_only=True).restore(trial("cross_entropy", 1).state())
 
 
 def test_missing_one_is_named(saved):

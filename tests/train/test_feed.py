@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import session
+from tiny import trial
 
 from contrastive_jax.data.batches import global_batch
 from contrastive_jax.data.order import Order
@@ -13,15 +13,15 @@ from contrastive_jax.data.samplers import Uniform
 from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
 from contrastive_jax.train import feed
 from contrastive_jax.train.checkpoint import Checkpoints
-from contrastive_jax.train.feed import FromDevice, FromHost
+from contrastive_jax.train.feed import dispatches
 from contrastive_jax.train.loop import Periods, train
 from contrastive_jax.train.metrics import MetricWriter
-from contrastive_jax.train.step import gradient_norms, make_dispatch
+from contrastive_jax.train.step import compile_steps, gradient_norms
 
 
 @pytest.mark.parametrize("devices", [1, 8])
 def test_resident_batches_are_those_of_the_host(devices):
-    tiny = session("selfcon_s", devices)
+    tiny = trial("selfcon_s", devices)
     data = resident(tiny.data, tiny.mesh)
     assert {shard.data.shape[0] for shard in data.image.addressable_shards} == {-(-len(tiny.data) // devices)}
     rows = Order(Uniform(), tiny.data.labels, 3, 16).at(5)
@@ -34,42 +34,33 @@ def test_resident_batches_are_those_of_the_host(devices):
         assert found[name].sharding.is_equivalent_to(array.sharding, array.ndim)
 
 
-def feeds(tiny, at_once):
-    order = Order(Uniform(), tiny.data.labels, 0, 16)
-    dispatch = make_dispatch(
-        tiny.method, tiny.optimizer, tiny.schedule, tiny.parts.recipe, seed=0, mesh=tiny.mesh
-    )
-    host = FromHost(
-        tiny.step,
-        lambda first: (
-            global_batch(tiny.data, order.at(n), batch_sharding(tiny.mesh)) for n in range(first, 99)
-        ),
-    )
-    return FromDevice(dispatch, resident(tiny.data, tiny.mesh), order.at, at_once), host
-
-
 @pytest.mark.parametrize("devices", [1, 8])
 def test_many_steps_in_one_program_train_as_single_ones(devices):
-    tiny = session("selfcon_s", devices)
-    device, host = feeds(tiny, 4)
-    many, seen = device.run(tiny.state(), 0, 4)
-    single, expected = host.run(tiny.state(), 0, 4)
+    tiny = trial("selfcon_s", devices)
+    order = Order(Uniform(), tiny.data.labels, 0, 16)
+    steps = compile_steps(tiny.training, resident(tiny.data, tiny.mesh), seed=0)
+    many, seen = steps(tiny.state(), np.stack([order.at(n) for n in range(4)]))
+    single, alone = tiny.state(), []
+    for n in range(4):
+        single, metrics = tiny.step(single, global_batch(tiny.data, order.at(n), batch_sharding(tiny.mesh)))
+        alone.append(metrics)
     assert int(many.step) == 4 and seen["loss"].shape == (4,)
-    for name in expected:
-        np.testing.assert_allclose(seen[name], expected[name], rtol=5e-3, atol=1e-5, err_msg=name)
+    for name in seen:
+        expected = np.concatenate([metrics[name] for metrics in alone])
+        np.testing.assert_allclose(seen[name], expected, rtol=5e-3, atol=1e-5, err_msg=name)
     for a, b in zip(jax.tree.leaves(many.params), jax.tree.leaves(single.params)):
         np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5)
 
 
 class Recorder(Checkpoints, MetricWriter):
-    """Stands in for feed, checkpoints and writer, and writes down what happens."""
-
-    at_once = 4
+    """Stands in for the step, checkpoints and writer, and writes down what happens."""
 
     def __init__(self):
         self.dispatches, self.saved, self.reports = [], [], []
 
-    def run(self, state, first, count):
+    def step(self, state, rows):
+        first, count = int(state.step), len(rows)
+        assert list(rows[:, 0]) == list(range(first, first + count)), "the rows are those of the steps"
         self.dispatches.append((first, count))
         values = jnp.arange(first + 1.0, first + count + 1)
         return state._replace(step=first + count), {"loss": values, "gradient_norm": values}
@@ -94,9 +85,11 @@ class Recorder(Checkpoints, MetricWriter):
 @pytest.mark.parametrize("first", [0, 2])
 def test_loop_reports_and_saves_on_the_boundaries_of_dispatches(first):
     recorder = Recorder()
-    state = session("selfcon_s", 1).state()._replace(step=first)
+    state = trial("selfcon_s", 1).state()._replace(step=first)
+    rows = dispatches(lambda step: np.full(16, step), first=first, total=14, at_once=4)
     train(
-        recorder,
+        recorder.step,
+        rows,
         state,
         total_steps=14,
         periods=Periods(log=4, save=8, look=8),

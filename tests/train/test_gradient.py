@@ -10,14 +10,15 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.methods.selfcon_s import SelfConS
-from contrastive_jax.methods.simclr import SimCLR
+from contrastive_jax.methods.generalized import SimCLR
+from contrastive_jax.methods.selfcon import SelfConS
 from contrastive_jax.methods.supcon import SupCon
+from contrastive_jax.models.batch_norm import BatchNorm
 from contrastive_jax.models.heads import ProjectionHead
-from contrastive_jax.models.layers import BatchNorm
 from contrastive_jax.models.outputs import Outputs
 from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
 from contrastive_jax.train.gradient import Keys, check_micro_batches, micro_batched, whole
+from contrastive_jax.train.state import TrainState
 
 
 class Plain(nn.Module):
@@ -52,19 +53,16 @@ def setting(method, devices):
         "label": jnp.arange(32, dtype=jnp.int32) % 5,
         "index": jnp.arange(32, dtype=jnp.int32),
     }
-    params, extra = method.init(key, batch["view"][:2])
-    return mesh, params, extra, jax.device_put(batch, batch_sharding(mesh)), Keys(key, key)
+    state = TrainState(jnp.zeros((), jnp.int32), *method.init(key, batch["view"][:2]), ())
+    return mesh, state, jax.device_put(batch, batch_sharding(mesh)), Keys(key, key)
 
 
 def both(method, devices, parts=4):
-    """Loss, extra, metrics and gradient: of the whole batch and from micro-batches."""
-    mesh, params, extra, batch, keys = setting(method, devices)
-    step = jnp.zeros((), jnp.int32)
+    """Loss, collections, state, metrics and gradient: of the whole batch and from micro-batches."""
+    mesh, state, batch, keys = setting(method, devices)
     with jax.set_mesh(mesh):
-        expected = jax.jit(lambda p, b: whole(method, p, extra, b, keys, step))(params, batch)
-        found = jax.jit(lambda p, b: micro_batched(method, p, extra, b, keys, step, parts=parts, mesh=mesh))(
-            params, batch
-        )
+        expected = jax.jit(lambda s, b: whole(method, s, b, keys))(state, batch)
+        found = jax.jit(lambda s, b: micro_batched(method, s, b, keys, parts=parts, mesh=mesh))(state, batch)
     return expected, found
 
 
@@ -87,7 +85,7 @@ def normalised(encoder_group, head_group):
 def test_grouped_batch_norm_allows_micro_batches(devices):
     """Gradient and running statistics alike."""
     expected, found = both(normalised(4, 4), devices, parts=2)
-    statistics = expected[0][1][0]["batch_stats"]
+    statistics = expected[0].collections.network["batch_stats"]
     assert max(jnp.max(jnp.abs(leaf - 1)) for leaf in jax.tree.leaves(statistics)) > 0.05  # they have moved
     assert jax.tree.structure(expected) == jax.tree.structure(found)
     for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found)):
@@ -101,24 +99,20 @@ def test_grouped_batch_norm_allows_micro_batches(devices):
 )
 def test_other_batch_norms_are_refused(groups, message):
     method = normalised(*groups)
-    mesh, params, extra, batch, keys = setting(method, 8)
-    step = jnp.zeros((), jnp.int32)
+    mesh, state, batch, keys = setting(method, 8)
     with jax.set_mesh(mesh), pytest.raises(InputError, match=message):
-        jax.eval_shape(
-            lambda p, b: micro_batched(method, p, extra, b, keys, step, parts=2, mesh=mesh), params, batch
-        )
+        jax.eval_shape(lambda s, b: micro_batched(method, s, b, keys, parts=2, mesh=mesh), state, batch)
 
 
 def test_one_all_reduce_of_the_gradient_whatever_the_number_of_parts():
     method = METHODS[0]
-    mesh, params, extra, batch, keys = setting(method, 8)
-    step = jnp.zeros((), jnp.int32)
+    mesh, state, batch, keys = setting(method, 8)
 
-    def gradient(params, batch):
-        return micro_batched(method, params, extra, batch, keys, step, parts=4, mesh=mesh)[1]
+    def gradient(state, batch):
+        return micro_batched(method, state, batch, keys, parts=4, mesh=mesh)[1]
 
     with jax.set_mesh(mesh):
-        text = jax.jit(gradient).lower(params, batch).compile().as_text()
+        text = jax.jit(gradient).lower(state, batch).compile().as_text()
     names = set(re.findall(r"body=%?([\w.\-]+)", text))
     bodies = [re.search(rf"^%?{re.escape(name)} .*?^}}", text, flags=re.M | re.S)[0] for name in names]
     assert len(bodies) >= 2, "the loops over the parts are gone from the program"

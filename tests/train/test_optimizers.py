@@ -106,8 +106,6 @@ def test_scaling_rules():
 @pytest.mark.parametrize(
     "wrong, near",
     [
-        (lambda: optimizers.optimizer("sgdd"), "sgd"),
-        (lambda: schedules.schedule("cosin"), "cosine"),
         (lambda: schedules.scaled_peak(1.0, "liner", batch_size=1), "linear"),
         (lambda: Cosine(per="steps"), "step"),
         (lambda: optimizers.SGD(decay="kernel"), "kernels"),
@@ -117,11 +115,6 @@ def test_scaling_rules():
 def test_wrong_names_are_refused_with_the_nearest(wrong, near):
     with pytest.raises(InputError, match=f"'{near}'"):
         wrong()
-
-
-def test_names():
-    assert optimizers.optimizer("rmsprop") is optimizers.RMSProp
-    assert schedules.schedule("exponential") is Exponential
 
 
 @pytest.mark.parametrize("cls", [optimizers.SGD, optimizers.LARS, optimizers.AdamW, optimizers.RMSProp])

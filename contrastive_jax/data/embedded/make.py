@@ -2,10 +2,10 @@
 
     python -m contrastive_jax.data.embedded.make --source=/usr/share/datasets/fashion-mnist
 
-(the folder of Debian's package dataset-fashion-mnist; upstream: github.com/zalandoresearch/fashion-mnist).
-From the official training file 1,000 images of each class are chosen, from the official test file 200, by a
-fixed seed; the official order is kept. Beside images and labels the npz holds `*_index`, every image's place
-in its official file. Every run makes the same arrays, byte for byte.
+That is the folder of Debian's package dataset-fashion-mnist; upstream is github.com/zalandoresearch/fashion-mnist.
+A fixed seed selects 1,000 images of each class from the official training file and 200 from the official test file;
+the official order is kept. Besides images and labels, the npz file contains `*_index`, the position of every image in
+its official file. Every run makes the same arrays, byte for byte.
 """
 
 import gzip
@@ -33,7 +33,7 @@ def main(_) -> None:
 
 
 def make_arrays(source: pathlib.Path) -> dict[str, np.ndarray]:
-    """{train,test}_{images [n,28,28] uint8, labels [n] uint8, index [n] int32} of the chosen images."""
+    """Images uint8 [n, 28, 28], labels uint8 [n] and index int32 [n] of the selected images, for train and test."""
     arrays: dict[str, np.ndarray] = {}
     for split, prefix in OFFICIAL_FILES.items():
         labels = _read_idx(source / f"{prefix}-labels-idx1-ubyte.gz", header=8)

@@ -1,17 +1,25 @@
-"""Where images come from: one file per source, found by its file name.
+"""Where images come from: one file per source, found by its file name, or a function of the user's.
 
-A data set is named by one string, `scheme` or `scheme:location`: `digits`, `tfds:cifar10`,
-`folder:/my/pictures`. The scheme is the name of a file in this folder that defines
+A config names a data set by one string:
+
+    scheme               `digits`                                the file of that name in this folder
+    scheme:location      `tfds:cifar10`, `folder:/my/pictures`
+    module:function      `my_lab.data:load_slides`               an import path
+    module:function:location
+
+A file of this folder defines `load`, and the function of an import path has the same signature:
 
     load(location: str, split: str, data_dir: str) -> Dataset | EncodedImages
 
-so a new source is a new file and nothing else. A source is imported only when it is asked for. It returns
-`EncodedImages` where images vary in size or are too many to be decoded before anyone asks for them.
+So a new source is a new file and nothing else, imported only when it is asked for. It returns `EncodedImages` if its
+images vary in size or are too many to decode in advance.
 """
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 
+from contrastive_jax.config import registry
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.encoded import EncodedImages, ImageSet
 from contrastive_jax.errors import InputError, nearest
@@ -23,25 +31,28 @@ def load(name: str, split: str, data_dir: str = "", image_size: int = 0) -> Data
 
 
 def open_split(name: str, split: str, data_dir: str = "", image_size: int = 0) -> ImageSet:
-    """One split, in memory where its source keeps it there, else encoded.
+    """Opens one split, encoded if its source keeps it encoded.
 
     Args:
-      name: `scheme` or `scheme:location`; what a location is, is said by the source's docstring.
+      name: `scheme`, `scheme:location`, `module:function` or `module:function:location`; the docstring of a source
+        says what its location is.
       split: `train`, `test`, or a range of one: `train[:90%]`, `train[100:200]`.
-      data_dir: where prepared or unpacked data sets lie; "" is the source's own default.
-      image_size: height and width that pictures are decoded to; 0 is their own size where they have one of
-        at most 256 pixels, else 224. Arrays keep the size they have.
+      data_dir: directory of prepared or unpacked data sets; "" is the source's default.
+      image_size: height and width that pictures are decoded to; 0 keeps their size if all have the same of at most
+        256 pixels, and is 224 otherwise. Arrays keep the size they have.
 
     Raises:
-      InputError: unknown scheme or split, missing data, or data that cannot be trained on.
+      InputError: unknown source or split, missing data, or data that cannot be trained on.
     """
-    scheme, _, location = name.partition(":")
-    if scheme not in schemes():
-        raise InputError(f"there is no data source '{scheme}'; {nearest(scheme, schemes())}")
     if image_size < 0:
         raise InputError(f"image_size is {image_size}; give pixels, or 0 for the images' own size.")
-    source = importlib.import_module(f"{__name__}.{scheme}")
-    images = source.load(location, split, data_dir)
+    loader, location = find_loader(name)
+    images = loader(location, split, data_dir)
+    if not isinstance(images, ImageSet):
+        raise InputError(
+            f"the data source '{name}' returned a {type(images).__name__}: it must return a"
+            " contrastive_jax.data.dataset.Dataset or a contrastive_jax.data.encoded.EncodedImages."
+        )
     if not image_size or images.image_shape[:2] == (image_size, image_size):
         return images
     if isinstance(images, EncodedImages):
@@ -50,6 +61,22 @@ def open_split(name: str, split: str, data_dir: str = "", image_size: int = 0) -
     raise InputError(
         f"images of '{images.name}' are arrays of {height}x{width} and are not resized to {image_size}; "
         "leave image_size at 0, and choose the size of the views by augment.size."
+    )
+
+
+def find_loader(name: str) -> tuple[Callable[[str, str, str], ImageSet], str]:
+    """The function that loads the data set `name`, and its location."""
+    scheme, _, location = name.partition(":")
+    if scheme in schemes():
+        return importlib.import_module(f"{__name__}.{scheme}").load, location
+    attribute, _, location = location.partition(":")
+    path = f"{scheme}:{attribute}"
+    # A misspelt scheme looks like a module too: only one that exists, or is inside a package, can be meant as one.
+    if registry.IMPORT_PATH.fullmatch(path) and ("." in scheme or registry.module_exists(scheme)):
+        return registry.function(__name__, path, "data source"), location
+    raise InputError(
+        f"there is no data source '{scheme}'; {nearest(scheme, schemes())} A function of yours is named by its import"
+        " path, module:function."
     )
 
 

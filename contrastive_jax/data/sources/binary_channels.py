@@ -1,8 +1,8 @@
-"""`binary_channels:bits=8`: images without content but k random bits, one per channel (Chen, Luo & Li 2021, App. B.2).
+"""`binary_channels:bits=8`: images that contain only k random bits, one per channel (Chen, Luo & Li 2021, App. B.2).
 
-All pixels of an image share their value, 0 or 255 in every channel, so the set's entropy is k bits. Options: `bits`
-(8), `size`, the side in pixels (32), `train` and `test`, numbers of images (50000, 10000), `seed` (0). The label is
-the integer that the bits write. Train on it without augmentation of colors (`recipes.crop_flip`).
+Every channel is 0 or 255 at all pixels, so the entropy of the set is k bits. The label is the integer with these bits.
+Train on it without color augmentation (recipe `crop_flip`). Options and defaults: `bits` (8), `size`, the side in
+pixels (32), `train` and `test`, the numbers of images (50000, 10000), `seed` (0).
 """
 
 import dataclasses
@@ -24,20 +24,20 @@ class Options:
 
     def __post_init__(self):
         if not 1 <= self.bits <= 24:
-            raise InputError("bits of binary_channels must be from 1 to 24.")
+            raise InputError(f"bits of binary_channels is {self.bits}; it must be from 1 to 24.")
         if min(self.size, self.train, self.test) < 1:
             raise InputError("size, train and test of binary_channels must be 1 or more.")
 
 
 class BitImages(dataset.Dataset):
-    """A data set whose channels are no colors: there may be any number of them."""
+    """A data set whose channels are not colors, so their number is free."""
 
     def __post_init__(self):
         dataset.check_labels(self.labels, len(self.images), self.num_classes, self.name)
 
 
 def load(location: str, split: str, data_dir: str) -> dataset.Dataset:
-    """Training and test images are different draws."""
+    """Training and test images are drawn independently."""
     options = synthetic.parse_options("binary_channels", location, Options)
     part = parse_split(split)
     size = {"train": options.train, "test": options.test}[part.name]

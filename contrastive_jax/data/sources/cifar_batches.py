@@ -1,8 +1,8 @@
-"""`cifar_batches:/dir`: CIFAR-10 or CIFAR-100 as the official python batches, unpacked.
+"""`cifar_batches:/dir`: CIFAR-10 or CIFAR-100 in the official Python batches, unpacked.
 
-`/dir` is `cifar-10-batches-py` or `cifar-100-python` itself, or a folder that holds one of them. The batches
-are pickles, and pickles are programs: they are read by an unpickler that knows numpy arrays, nothing else.
-A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
+`/dir` is `cifar-10-batches-py` or `cifar-100-python` itself, or a folder that contains one of them. The batches are
+pickles, which can run code, so they are read by an unpickler that allows only NumPy arrays. A. Krizhevsky, "Learning
+Multiple Layers of Features from Tiny Images", 2009.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from contrastive_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """What the official archive of one data set unpacks to."""
+    """The content of an official archive."""
 
     name: str
     folder: str
@@ -47,7 +47,7 @@ LAYOUTS = (
 
 
 def load(location: str, split: str, data_dir: str) -> Dataset:
-    """`location` may be left out when `data_dir` is the folder. Images are [n, 32, 32, 3]."""
+    """`location` may be empty if `data_dir` is the folder. Images are [n, 32, 32, 3]."""
     part = parse_split(split)
     folder, layout = _find(pathlib.Path(data_dir, location).expanduser())
     batches = [_read_batch(folder / file, layout.label_key) for file in layout.files[part.name]]
@@ -57,7 +57,7 @@ def load(location: str, split: str, data_dir: str) -> Dataset:
 
 
 def _find(path: pathlib.Path) -> tuple[pathlib.Path, Layout]:
-    """The folder that `path` is or holds, told apart by the files in it."""
+    """The folder that `path` is or contains, recognised by its files."""
     found = [
         (folder, layout)
         for layout in LAYOUTS
@@ -67,9 +67,9 @@ def _find(path: pathlib.Path) -> tuple[pathlib.Path, Layout]:
     if len(found) == 1:
         return found[0]
     if found:
-        raise InputError(f"{path} holds more than one data set; name one: cifar_batches:{found[0][0]}.")
+        raise InputError(f"{path} contains more than one data set; name one: cifar_batches:{found[0][0]}.")
     raise InputError(
-        f"{path} neither is nor holds {' or '.join(layout.folder for layout in LAYOUTS)} with its batches; "
+        f"{path} neither is nor contains {' or '.join(layout.folder for layout in LAYOUTS)} with its batches; "
         "unpack cifar-10-python.tar.gz or cifar-100-python.tar.gz there."
     )
 
@@ -80,9 +80,9 @@ def _read_batch(path: pathlib.Path, label_key: str) -> tuple[UInt8[np.ndarray, "
             batch = _ArraysOnly(file, encoding="bytes").load()
         except Exception as error:  # a damaged pickle can raise nearly anything
             raise InputError(
-                f"{path} is not an official CIFAR python batch ({error}); unpack it again."
+                f"{path} is not an official CIFAR Python batch ({error}); unpack the archive again."
             ) from None
-    # Python 2 wrote the official files, so their keys are bytes.
+    # The official files were written by Python 2, so their keys are bytes.
     batch = (
         {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()}
         if isinstance(batch, dict)
@@ -91,19 +91,20 @@ def _read_batch(path: pathlib.Path, label_key: str) -> tuple[UInt8[np.ndarray, "
     data, labels = batch.get("data"), batch.get(label_key)
     if not isinstance(data, np.ndarray) or labels is None:
         raise InputError(
-            f"{path} has no array 'data' with '{label_key}'; it is not an official CIFAR python batch."
+            f"{path} has no array 'data' with '{label_key}', as an official CIFAR Python batch has; unpack the archive "
+            "again."
         )
     if data.dtype != np.uint8 or data.shape != (len(labels), 3 * 32 * 32):
         raise InputError(
             f"'data' of {path} is {data.dtype} of shape {data.shape}; "
             f"expected uint8 of shape ({len(labels)}, 3072)."
         )
-    # A row is the red plane, then green, then blue, each row by row.
+    # A row is the red plane, then green, then blue, each in row-major order.
     return np.ascontiguousarray(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), np.asarray(labels)
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Refuses every global but those that a numpy array is made of (whatever numpy's version called them)."""
+    """Rejects every global except those that NumPy arrays need, under the names of any NumPy version."""
 
     ALLOWED = {
         ("multiarray", "_reconstruct"),
@@ -117,6 +118,6 @@ class _ArraysOnly(pickle.Unpickler):
         if package in ("", "numpy.core", "numpy._core") and (module, global_name) in self.ALLOWED:
             path = f"numpy._core.{module}" if package else "numpy"
             return super().find_class(path, global_name)
-        if (module_name, global_name) == ("_codecs", "encode"):  # how Python 3 writes bytes for Python 2
+        if (module_name, global_name) == ("_codecs", "encode"):  # Python 3 writes bytes this way for Python 2
             return super().find_class(module_name, global_name)
         raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")

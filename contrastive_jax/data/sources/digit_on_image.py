@@ -1,9 +1,8 @@
-"""`digit_on_image:digits=tfds:mnist,of=tfds:cifar10`: one digit, nine times, over every image (Chen, Luo & Li 2021,
-Sec. 4.1, DigitOnImageNet).
+"""`digit_on_image:digits=tfds:mnist,of=tfds:cifar10`: every image with one digit drawn over it nine times.
 
-Options: `unique`, how many different digits the training images share (0: all; test images always use all);
-`size`, a digit's side in pixels (0: an eighth of the image's, 28 of 224); `label`, `image` or `digit`; `seed` (0);
-`digits` and `of`, the sources of both.
+Chen, Luo & Li 2021, Sec. 4.1, DigitOnImageNet. Options: `unique`, the number of different digits that the training
+images use (0: all; test images always use all); `size`, the side of a digit in pixels (0: an eighth of the image's,
+28 of 224); `label`, `image` or `digit`; `seed` (0); `digits` and `of`, the sources of digits and images.
 """
 
 import dataclasses
@@ -29,13 +28,13 @@ class Options:
 
     def __post_init__(self):
         if self.label not in LABELS:
-            raise InputError(f"label={self.label}: {nearest(self.label, LABELS)}")
+            raise InputError(f"label={self.label} does not exist; {nearest(self.label, LABELS)}")
         if self.unique < 0 or self.size < 0:
             raise InputError("unique and size of digit_on_image must be 0 or more.")
 
 
 def load(location: str, split: str, data_dir: str) -> Dataset:
-    """Composes the images of the split in memory; the digits come from the same split's whole set."""
+    """Composes the images of the split in memory; digits come from the whole training or test set."""
     options = synthetic.parse_options("digit_on_image", location, Options)
     name = parse_split(split).name
     base, rows = synthetic.whole_and_rows(options.of, split, data_dir)

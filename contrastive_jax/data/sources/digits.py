@@ -1,7 +1,7 @@
-"""`digits`: scikit-learn's 1,797 handwritten digits, 8x8 grayscale; 1,437 to train, 360 to test.
+"""`digits`: scikit-learn's 1,797 handwritten digits, 8x8 grayscale: 1,437 for training, 360 for testing.
 
-A smoke test only: logistic regression on raw pixels already reaches 96.7%. scikit-learn ships no official
-split, so a fixed permutation is cut at 80%.
+For smoke tests only: logistic regression on raw pixels already reaches 96.7%. scikit-learn has no official split, so
+a fixed permutation is cut at 80%.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from contrastive_jax.data.samplers import permutation
 from contrastive_jax.data.sources import refuse_location
 from contrastive_jax.data.split import parse_split
 
-LARGEST_PIXEL = 16  # scikit-learn stores counts of 0 to 16
+LARGEST_PIXEL = 16  # scikit-learn stores counts from 0 to 16
 
 
 def load(location: str, split: str, data_dir: str) -> Dataset:
-    """Pixels are rescaled to 0..255. There is neither a location nor a directory."""
+    """Pixels are rescaled to 0..255. `location` must be empty, and `data_dir` is ignored."""
     from sklearn.datasets import load_digits
 
     refuse_location("digits", location)

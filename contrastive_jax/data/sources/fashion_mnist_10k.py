@@ -1,8 +1,8 @@
 """`fashion_mnist_10k`: 10,000 training and 2,000 test images of Fashion-MNIST, shipped inside the package.
 
-28x28 grayscale, ten classes with equally many images. Which images, and how the file was made:
-`contrastive_jax/data/embedded/make.py`. H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset
-for Benchmarking Machine Learning Algorithms", 2017; MIT licence, next to the file.
+28x28 grayscale, ten classes of equal size. `contrastive_jax/data/embedded/make.py` says which images they are and
+makes the file. H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
+Algorithms", 2017; the MIT licence is next to the file.
 """
 
 import pathlib

@@ -1,17 +1,17 @@
 """`folder:/path`: pictures in folders.
 
-    /path/cat/1.jpg                           a class per sub-folder; all is the split `train`
+    /path/cat/1.jpg                           a sub-folder per class; everything is the split `train`
     /path/train/cat/1.jpg, /path/val/cat/2.jpg        the same for each split (`val`, `valid`, `validation`, `test`)
     /path/train/n01443537/images/1.JPEG, /path/val/images/2.JPEG, /path/val/val_annotations.txt   Tiny-ImageNet
-    /path/train/n01440764/1.JPEG, /path/val/2.JPEG, and a file of the labels of val               ImageNet
+    /path/train/n01440764/1.JPEG, /path/val/2.JPEG, and a label file for val                      ImageNet
     /path/1.jpg                               pictures without labels, for self-supervised methods
 
-Sub-folders of a class are part of it. Classes are numbered in the order of their names, as the training split
-has them; the split `test` is `val` where there is no (labelled) test folder. What a file of labels looks like
-is told by `_annotations.py`. Hidden files and files that are no pictures are passed over; links are followed.
+Sub-folders of a class belong to it. Classes are those of the training split, numbered in the order of their names. The
+split `test` is `val` if there is no labelled test folder. `label_files.py` describes label files. Hidden files and
+files that are not pictures are ignored; links are followed.
 
-Examples are in a fixed random order, not class by class, so that `train[:10%]` is a fair sample of the split.
-A picture becomes RGB.
+Examples are in a fixed random order, not grouped by class, so `train[:10%]` is a fair sample of the split. All
+pictures become RGB.
 """
 
 import dataclasses
@@ -21,11 +21,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from contrastive_jax.data import label_files
 from contrastive_jax.data.dataset import no_labels
 from contrastive_jax.data.encoded import EncodedImages, usual_shape
 from contrastive_jax.data.pictures import SUFFIXES, CorruptImage
 from contrastive_jax.data.samplers import permutation
-from contrastive_jax.data.sources import _annotations
 from contrastive_jax.data.split import parse_split
 from contrastive_jax.errors import InputError
 
@@ -34,13 +34,13 @@ CHANNELS = 3
 
 
 def load(location: str, split: str, data_dir: str) -> EncodedImages:
-    """`location` is the folder, perhaps inside `data_dir`; its pictures stay in their files until needed."""
+    """`location` is the folder, optionally relative to `data_dir`; pictures stay encoded until they are needed."""
     root, name = pathlib.Path(data_dir, location).expanduser(), f"folder:{location}"
     folders = _split_folders(root)
     part = parse_split(split, _names(folders))
     train = _listing(folders["train"], root, None)
     listing = train if part.name == "train" else _held_out(part.name, folders, root, train.classes)
-    shape = usual_shape(train.files(), CHANNELS)  # of the training pictures, whichever split is asked for
+    shape = usual_shape(train.files(), CHANNELS)  # of the training pictures, for all splits
     n = len(listing.paths)
     order = permutation(n, seed=0, epoch=0)
     labels = no_labels(n) if listing.labels is None else np.array(listing.labels, np.int32)
@@ -50,7 +50,7 @@ def load(location: str, split: str, data_dir: str) -> EncodedImages:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Files:
-    """Pictures by their paths, held as one array of bytes: a million strings would be a gigabyte."""
+    """Pictures by path. Paths are one array of bytes, because a million Python strings would take a gigabyte."""
 
     paths: np.ndarray
 
@@ -70,7 +70,7 @@ class Files:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """The pictures of a split, sorted by path, and their classes if they have any."""
+    """The pictures of a split, sorted by path, and their classes if there are any."""
 
     paths: list[str]
     labels: list[int] | None
@@ -81,30 +81,30 @@ class Listing:
 
 
 def _split_folders(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Folders by split: `train`, and `val` and `test` where there are such."""
+    """Folders by split: `train`, and `val` and `test` if they exist."""
     if root.is_file():
-        raise InputError(f"{root} is a file; unpack it and name the folder of pictures.")
+        raise InputError(f"{root} is a file; unpack it and give the folder of pictures.")
     if not root.is_dir():
-        raise InputError(f"there is no folder {root}; name an existing one as folder:/path/to/pictures.")
+        raise InputError(f"there is no folder {root}; give an existing one as folder:/path/to/pictures.")
     by_name = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
     found = {name: by_name[name] for name in ("train", "test") if name in by_name}
     held_out = [by_name[name] for name in VALIDATION if name in by_name]
     if held_out:
         found["val"] = held_out[0]
-    if len(found) < 2:  # or `train` (a vehicle) is a class beside others
+    if len(found) < 2:  # `train` alone may also be a class (the vehicle) next to other classes
         others = [path for path in by_name.values() if path not in found.values()]
         if not found or any(next(_pictures(str(path)), None) for path in others if path.name[0] not in "._"):
             return {"train": root}
     if "train" not in found:
         raise InputError(
-            f"{root} has a folder {', '.join(sorted(found))} but none called train; rename the one with the "
-            "training pictures, or name it itself as the data source."
+            f"{root} has a folder {', '.join(sorted(found))} but none called train; rename the folder of training "
+            "pictures, or give that folder itself as the data source."
         )
     return found
 
 
 def _names(folders: dict[str, pathlib.Path]) -> list[str]:
-    """The splits that an expression may name."""
+    """The split names that an expression may use."""
     names = list(folders)
     if "val" in folders:
         names += ["test", *VALIDATION]
@@ -112,14 +112,14 @@ def _names(folders: dict[str, pathlib.Path]) -> list[str]:
 
 
 def _held_out(name: str, folders: dict[str, pathlib.Path], root: pathlib.Path, classes: list[str]) -> Listing:
-    """`val`, or for `test` the first of test and val that has labels (Tiny-ImageNet's test has none)."""
+    """`val`; or for `test`, the first of test and val that has labels (Tiny-ImageNet's test set has none)."""
     candidates = ("test", "val") if name == "test" else ("val",)
     listings = [_listing(folders[key], root, classes or None) for key in candidates if key in folders]
     return next((listing for listing in listings if listing.labels is not None), listings[0])
 
 
 def _listing(folder: pathlib.Path, root: pathlib.Path, classes: list[str] | None) -> Listing:
-    """The pictures of one split; `classes` are those of the training split, None if this is it."""
+    """The pictures of one split. `classes` are those of the training split, None for the training split itself."""
     loose = sorted(path for path in _visible(folder) if not os.path.isdir(path) and _is_picture(path))
     groups = {
         os.path.basename(path): sorted(_pictures(path)) for path in _visible(folder) if os.path.isdir(path)
@@ -132,28 +132,31 @@ def _listing(folder: pathlib.Path, root: pathlib.Path, classes: list[str] | None
         )
     if not loose and not groups:
         raise InputError(
-            f"there is no picture ({', '.join(sorted(SUFFIXES))}) in {folder} or its sub-folders."
+            f"there are no pictures in {folder} or its sub-folders; give a folder of files with one of the "
+            f"extensions {', '.join(sorted(SUFFIXES))}."
         )
     if len(groups) > 1 or (classes and set(groups) <= set(classes) and groups):
         return _by_folder(groups, folder, classes)
     paths = loose or next(iter(groups.values()))
-    found = _annotations.find(folder, root, paths, classes)
+    found = label_files.find(folder, root, paths, classes)
     return Listing(paths, None, []) if found is None else Listing(paths, *found)
 
 
 def _by_folder(groups: dict[str, list[str]], folder: pathlib.Path, classes: list[str] | None) -> Listing:
-    """A class per sub-folder."""
+    """One class per sub-folder."""
     known = list(groups) if classes is None else classes
     number = {name: label for label, name in enumerate(known)}
     strange = [name for name in groups if name not in number]
     if strange:
-        raise InputError(f"{folder} has a class '{strange[0]}' that the training pictures do not have.")
+        raise InputError(
+            f"{folder} has a class '{strange[0]}' that the training pictures do not have; remove or rename its folder."
+        )
     paths = [path for group in groups.values() for path in group]
     return Listing(paths, [number[name] for name, group in groups.items() for _ in group], known)
 
 
 def _pictures(folder: str) -> Iterator[str]:
-    """Paths of all pictures below `folder`."""
+    """The paths of all pictures below `folder`."""
     for path in _visible(folder):
         if os.path.isdir(path):
             yield from _pictures(path)
@@ -162,7 +165,7 @@ def _pictures(folder: str) -> Iterator[str]:
 
 
 def _visible(folder: str | os.PathLike) -> list[str]:
-    """Entries but hidden ones and those that unpacking leaves behind (__MACOSX)."""
+    """The entries of a folder, except hidden ones and leftovers of unpacking such as __MACOSX."""
     return [entry.path for entry in os.scandir(folder) if not entry.name.startswith((".", "__"))]
 
 

@@ -1,9 +1,9 @@
-"""`mnist:/dir`: MNIST, Fashion-MNIST, KMNIST or any set in the four idx files of MNIST, gzipped or not.
+"""`mnist:/dir`: MNIST, Fashion-MNIST, KMNIST or any other set in four idx files like those of MNIST.
 
-`/dir` holds train-images-idx3-ubyte, train-labels-idx1-ubyte and the same two of t10k (the test set), perhaps
-with .gz, perhaps with a dot before idx. An idx file is a big-endian header (two zero bytes, the type, the
-number of dimensions, then each dimension as uint32) and the raw values. Y. LeCun, C. Cortes, C. Burges,
-"The MNIST database of handwritten digits", 1998.
+`/dir` contains train-images-idx3-ubyte, train-labels-idx1-ubyte and the same two files for t10k, the test set. The
+names may end in .gz, and may have a dot instead of the hyphen before idx. An idx file is a big-endian header (two zero
+bytes, the type, the number of dimensions, each dimension as uint32) and the raw values. Y. LeCun, C. Cortes,
+C. Burges, "The MNIST database of handwritten digits", 1998.
 """
 
 import gzip
@@ -17,11 +17,11 @@ from contrastive_jax.data.split import parse_split
 from contrastive_jax.errors import InputError
 
 PREFIXES = {"train": "train", "test": "t10k"}
-UBYTE = 8  # idx's number of the type uint8
+UBYTE = 8  # the code of uint8 in idx files
 
 
 def load(location: str, split: str, data_dir: str) -> Dataset:
-    """Grayscale [n, height, width, 1]; there is one class more than the training set's largest label."""
+    """Images are [n, height, width, 1]. The largest label of the training set determines the number of classes."""
     part = parse_split(split)
     folder = pathlib.Path(data_dir, location).expanduser()
     prefix = PREFIXES[part.name]
@@ -39,7 +39,7 @@ def _read(folder: pathlib.Path, stem: str, dimensions: int) -> np.ndarray:
         folder / (name + end) for name in names for end in ("", ".gz") if (folder / (name + end)).is_file()
     ]
     if not found:
-        raise InputError(f"there is no {names[0]} (or .gz) in {folder}; put MNIST's four idx files there.")
+        raise InputError(f"there is no {names[0]} (or .gz) in {folder}; put the four idx files there.")
     path = found[0]
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -49,6 +49,6 @@ def _read(folder: pathlib.Path, stem: str, dimensions: int) -> np.ndarray:
     shape = np.frombuffer(content[4:header], ">u4") if len(content) >= header else np.zeros(0, int)
     if content[:4] != bytes((0, 0, UBYTE, dimensions)) or len(content) != header + int(np.prod(shape)):
         raise InputError(
-            f"{path} is not a whole idx file of {dimensions} dimensions of bytes; download it again."
+            f"{path} is not a complete idx file of bytes with {dimensions} dimensions; download it again."
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -1,11 +1,11 @@
 """`multi_digits:count=4,of=tfds:mnist`: several digits on one canvas (Chen, Luo & Li 2021, Secs. 3.1 and 4.1).
 
-Options: `count`, digits per image (1); `size`, the side of the first in pixels (28); `others`, that of the rest (0:
-the same); `canvas`, the side of the image (112); `placement`, `random` or `grid` (no overlap); `seed` (0); `of`, the
-source of the digits.
+Options: `count`, digits per image (1); `size`, the side of the first digit in pixels (28); `others`, the side of the
+others (0: the same); `canvas`, the side of the image (112); `placement`, `random` or `grid` (no overlap); `seed` (0);
+`of`, the source of the digits.
 
-Image i holds digit i of the source first and has its label; the other digits are drawn from the whole source. The
-paper trains on several digits and judges on one: the same with `count=1`, once per size.
+The first digit of image i is digit i of the source, and gives the label; the others are drawn from the whole source.
+The paper trains on several digits and evaluates on one: use the same options with `count=1`, once per size.
 """
 
 import dataclasses
@@ -31,13 +31,15 @@ class Options:
 
     def __post_init__(self):
         if self.placement not in PLACEMENTS:
-            raise InputError(f"placement={self.placement}: {nearest(self.placement, PLACEMENTS)}")
+            raise InputError(
+                f"placement={self.placement} does not exist; {nearest(self.placement, PLACEMENTS)}"
+            )
         if min(self.count, self.size, self.canvas) < 1:
             raise InputError("count, size and canvas of multi_digits must be 1 or more.")
 
 
 def load(location: str, split: str, data_dir: str) -> Dataset:
-    """Composes the images of the split in memory: canvas^2 bytes each."""
+    """Composes the images of the split in memory, which takes canvas^2 bytes per image."""
     options = synthetic.parse_options("multi_digits", location, Options)
     digits, rows = synthetic.whole_and_rows(options.of, split, data_dir)
     synthetic.gray(digits, "multi_digits")

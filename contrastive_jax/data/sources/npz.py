@@ -1,9 +1,8 @@
-"""`npz:/file.npz`: your own arrays, in one file written by `numpy.savez`.
+"""`npz:/file.npz`: your own arrays in one file written by `numpy.savez`.
 
-The file holds train_images, train_labels, test_images, test_labels (either pair may be absent), or images,
-labels, which are then the split `train`. Images are uint8 [n, height, width] or [n, height, width, channels],
-labels integers from 0. There is one class more than the largest label of the file, unless it holds a
-`num_classes`.
+The file contains train_images and train_labels, test_images and test_labels, or both pairs; or images and labels,
+which are the split `train`. Images are uint8 [n, height, width] or [n, height, width, channels]; labels are integers
+from 0. The number of classes is `num_classes` of the file, or else its largest label plus one.
 """
 
 import pathlib
@@ -24,13 +23,13 @@ KEYS = {
 
 
 def load(location: str, split: str, data_dir: str) -> Dataset:
-    """`location` is the file; a relative one is looked up in `data_dir`."""
+    """`location` is the file; a relative path is relative to `data_dir`."""
     name = f"npz:{location}"
     with _open(pathlib.Path(data_dir, location).expanduser()) as arrays:
         pairs = {split: keys for keys, split in KEYS.items() if set(keys) <= set(arrays.files)}
         if not pairs:
             raise InputError(
-                f"'{name}' holds {', '.join(arrays.files) or 'nothing'}; store train_images, train_labels, "
+                f"'{name}' contains {', '.join(arrays.files) or 'nothing'}; store train_images, train_labels, "
                 "test_images and test_labels, or images and labels."
             )
         part = parse_split(split, pairs)
@@ -42,7 +41,7 @@ def load(location: str, split: str, data_dir: str) -> Dataset:
 
 def _open(path: pathlib.Path) -> np.lib.npyio.NpzFile:
     if not path.is_file():
-        raise InputError(f"there is no file {path}; name an existing one as npz:/path/to/file.npz.")
+        raise InputError(f"there is no file {path}; give an existing one as npz:/path/to/file.npz.")
     try:
         arrays = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile):
@@ -55,7 +54,7 @@ def _open(path: pathlib.Path) -> np.lib.npyio.NpzFile:
 def _read(arrays: np.lib.npyio.NpzFile, key: str, name: str) -> np.ndarray:
     try:
         return np.asarray(arrays[key])
-    except ValueError as error:  # an object array, whose pickle could run code
+    except ValueError as error:  # an object array, which is a pickle and could run code
         raise InputError(
             f"'{key}' of '{name}' cannot be read ({error}); store images of one size as uint8."
         ) from None

@@ -1,12 +1,11 @@
-"""Our parameter names in the words of PyTorch networks, and the layout of every array there.
+"""The PyTorch names of our parameters, and the layout of each array there.
 
-One file per naming and network family, `<naming>_<family>.py`, found by that name. It has one function,
-`names(paths) -> {path: torch name}`, for the paths of all leaves of a network (`encoder/stem/conv/kernel`, without
-the collection). Some also have `computed(encoder, height, width) -> {torch name: array}`: what a PyTorch state
-dict holds and our network computes.
+One file per codebase and network family, `<codebase>_<family>.py`, is a table of names and found by its file name. It
+defines `names(paths) -> {path: torch name}` for the paths of all leaves of a network (`encoder/stem/conv/kernel`,
+without the collection). Some tables also define `computed(encoder, height, width) -> {torch name: array}`: arrays that
+a PyTorch state dict stores and our network computes.
 
-Layouts need no table: every array is stored so that a transposition, which depends on the number of its
-dimensions alone, makes it PyTorch's.
+Layouts need no table. The number of dimensions of an array determines the transposition to PyTorch's layout.
 """
 
 import importlib
@@ -20,15 +19,15 @@ import numpy as np
 from contrastive_jax.errors import InputError, nearest
 
 AXES = {4: (3, 2, 0, 1), 2: (1, 0)}
-"""Convolutions HWIO -> OIHW, matrices transposed, all else as it is."""
+"""By number of dimensions: convolutions HWIO -> OIHW, matrices transposed. Other arrays keep their layout."""
 
 
 class Leaf(NamedTuple):
-    """One of our arrays in a PyTorch state dict."""
+    """The place of one of our arrays in a PyTorch state dict."""
 
     name: str
     axes: tuple[int, ...]
-    """Their array is ours with its axes in this order."""
+    """PyTorch's array is ours with its axes in this order."""
 
     def theirs(self, ours: np.ndarray) -> np.ndarray:
         return np.transpose(ours, self.axes)
@@ -36,16 +35,35 @@ class Leaf(NamedTuple):
     def ours(self, theirs: np.ndarray) -> np.ndarray:
         return np.transpose(theirs, np.argsort(self.axes))
 
+    def shape(self, ours: tuple[int, ...]) -> tuple[int, ...]:
+        """PyTorch's shape for an array of ours with this shape."""
+        return tuple(ours[axis] for axis in self.axes)
+
+
+def torch_shapes(variables: dict[str, Any], naming: str) -> dict[str, tuple[int, ...]]:
+    """`{torch name: torch shape}` of a network's variables: arrays, or their shapes (`jax.eval_shape`)."""
+    return {leaf.name: leaf.shape(array.shape) for leaf, array in with_leaves(variables, naming)}
+
+
+def with_leaves(variables: dict[str, Any], naming: str) -> list[tuple[Leaf, Any]]:
+    """Every array of a network with its `Leaf`."""
+    leaves = torch_leaves(variables, naming)
+    return [
+        (leaves[leaf_path(path)], array) for path, array in jax.tree_util.tree_leaves_with_path(variables)
+    ]
+
 
 def torch_leaves(variables: dict[str, Any], naming: str) -> dict[str, Leaf]:
-    """`{path of ours with its collection: Leaf}` for all variables of a network.
+    """`{our path with its collection: Leaf}` for all variables of a network.
 
-    naming: a file of this package, e.g. `selfcon_resnet`. Raises `InputError` where there is none, or where two
-    leaves would have one name.
+    Args:
+        variables: Arrays, or their shapes.
+        naming: A file of this package, e.g. `selfcon_resnet`.
+
+    Raises:
+        InputError: There is no such table, or two arrays would have the same name.
     """
-    arrays = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
-        arrays[jax.tree_util.keystr(path, simple=True, separator="/")] = leaf
+    arrays = {leaf_path(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(variables)}
     inner = {path: path.partition("/")[2] for path in arrays}
     named = table(naming).names(sorted(inner.values()))
     leaves = {
@@ -53,23 +71,20 @@ def torch_leaves(variables: dict[str, Any], naming: str) -> dict[str, Leaf]:
         for path, array in arrays.items()
     }
     if len({leaf.name for leaf in leaves.values()}) < len(leaves):
-        raise InputError(f"the naming '{naming}' does not fit this network: two of its arrays get one name.")
+        raise InputError(
+            f"the naming '{naming}' gives two arrays of this network the same name: choose the naming of its family."
+        )
     return leaves
 
 
-def torch_shapes(variables: dict[str, Any], naming: str) -> dict[str, tuple[int, ...]]:
-    """`{torch name: torch shape}`, for arrays or their shapes (`jax.eval_shape`)."""
-    leaves = torch_leaves(variables, naming)
-    shapes = {}
-    for path, array in jax.tree_util.tree_leaves_with_path(variables):
-        leaf = leaves[jax.tree_util.keystr(path, simple=True, separator="/")]
-        shapes[leaf.name] = tuple(array.shape[axis] for axis in leaf.axes)
-    return shapes
+def leaf_path(path: tuple[Any, ...]) -> str:
+    """`params/encoder/stem/conv/kernel` for a key path of `jax.tree_util`."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def table(naming: str) -> ModuleType:
-    """The file called `naming`."""
-    known = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
+    """The table in the file `<naming>.py`."""
+    known = [module.name for module in pkgutil.iter_modules(__path__)]
     if naming not in known:
-        raise InputError(f"no table of torch names '{naming}': {nearest(naming, known)}")
+        raise InputError(f"there is no table of names '{naming}': {nearest(naming, known)}")
     return importlib.import_module(f"{__name__}.{naming}")

@@ -1,7 +1,7 @@
-"""ResNet for CIFAR in MCL's code (models/resnet.py): a network or a cohort."""
+"""CIFAR ResNets in MCL's code (models/resnet.py): a network or a cohort."""
 
-from contrastive_jax.torch_weights.names._mcl_cohort import cohort_names
-from contrastive_jax.torch_weights.names._rules import Rule, minus_one
+from contrastive_jax.torch_weights.mcl_cohort import cohort_names
+from contrastive_jax.torch_weights.renaming import Rule, minus_one
 
 RULES: list[Rule] = [
     (r"^stem/conv/", "conv1/"),

@@ -1,7 +1,7 @@
 """HCGNet in MCL's code (models/hcgnet.py): a network or a cohort."""
 
-from contrastive_jax.torch_weights.names._mcl_cohort import cohort_names
-from contrastive_jax.torch_weights.names._rules import Rule
+from contrastive_jax.torch_weights.mcl_cohort import cohort_names
+from contrastive_jax.torch_weights.renaming import Rule
 
 RULES: list[Rule] = [
     (r"^stem/", "features/conv0/"),

@@ -1,6 +1,6 @@
-"""ResNet for ImageNet in MCL's code (models/resnet_imagenet.py): a network or a cohort."""
+"""ImageNet ResNets in MCL's code (models/resnet_imagenet.py): a network or a cohort."""
 
-from contrastive_jax.torch_weights.names._mcl_cohort import BRANCH, cohort_names
+from contrastive_jax.torch_weights.mcl_cohort import BRANCH, cohort_names
 from contrastive_jax.torch_weights.names.mcl_cifar_resnet import RULES
 
 

@@ -1,7 +1,7 @@
 """ShuffleNetV2 in MCL's code (models/shufflenetv2.py): a network or a cohort."""
 
-from contrastive_jax.torch_weights.names._mcl_cohort import BRANCH, cohort_names
-from contrastive_jax.torch_weights.names._rules import Rule
+from contrastive_jax.torch_weights.mcl_cohort import BRANCH, cohort_names
+from contrastive_jax.torch_weights.renaming import Rule
 
 RULES: list[Rule] = [
     (r"^stem/conv/", "conv1/"),

@@ -1,7 +1,7 @@
-"""WRN in MCL's code (models/wrn.py): a network or a cohort."""
+"""Wide ResNets in MCL's code (models/wrn.py): a network or a cohort."""
 
-from contrastive_jax.torch_weights.names._mcl_cohort import BRANCH, cohort_names
-from contrastive_jax.torch_weights.names._rules import Rule, minus_one
+from contrastive_jax.torch_weights.mcl_cohort import BRANCH, cohort_names
+from contrastive_jax.torch_weights.renaming import Rule, minus_one
 
 RULES: list[Rule] = [
     (r"^stem/conv/", "conv1/"),

@@ -1,16 +1,16 @@
-"""Projectors and predictors of SDSSL's students (byol_pytorch/byol_pytorch.py).
+"""Projectors and predictors in SDSSL's code (byol_pytorch/byol_pytorch.py).
 
-One per layer in a `ModuleList`, or, in students without intermediate exits and in teachers, a single one. Our
-paths: `projector/layer01/hidden1/...`, `projector/final/...`; a single one is `projector/hidden1/...`.
+A student with intermediate exits has one per layer in a `ModuleList`: our `projector/layer01/hidden1/...`,
+`projector/final/...`. Other students and teachers have a single one: our `projector/hidden1/...`.
 """
 
 import re
 
-from contrastive_jax.torch_weights.names._rules import LEAVES, Rule, rename
+from contrastive_jax.torch_weights.renaming import LEAVES, Rule, rename
 
 
 def rules(paths: list[str]) -> list[Rule]:
-    """For the heads among `paths`; how deep they are, and how many, is read from them."""
+    """Rules for the heads in `paths`, from which their depth and number are read."""
     found = []
     for kind in ("projector", "predictor"):
         own = [path for path in paths if path.startswith(f"{kind}/")]

@@ -1,10 +1,10 @@
-"""ViT in SDSSL's code (vision_transformer.py), whose names are timm's; under `net.` in the whole student."""
+"""ViT in SDSSL's code (vision_transformer.py). The names are timm's, after `net.` in a whole student."""
 
 import numpy as np
 
 from contrastive_jax.models.vit import ViT, sincos_positions, with_class_token
 from contrastive_jax.torch_weights.names import sdssl_heads
-from contrastive_jax.torch_weights.names._rules import LEAVES, rename
+from contrastive_jax.torch_weights.renaming import LEAVES, rename
 
 RULES = [
     (r"^encoder/", "net/"),
@@ -17,7 +17,7 @@ RULES = [
     (r"^(net/|)(blocks/\d+/|)(norm\d?)/scale$", r"\1\2\3.weight"),
     (r"^(net/|)(blocks/\d+/|)(norm\d?)/bias$", r"\1\2\3.bias"),
 ]
-"""The last two write dots, which keep LayerNorms called `norm` from the rule for BatchNorm's wrapper."""
+"""The last two write dots, so that the rule for BatchNorm's wrapper skips LayerNorms called `norm`."""
 
 
 def names(paths: list[str]) -> dict[str, str]:
@@ -25,7 +25,7 @@ def names(paths: list[str]) -> dict[str, str]:
 
 
 def computed(encoder: ViT, height: int, width: int) -> dict[str, np.ndarray]:
-    """Their stored positions, the class token's first: [1, 1 + patches, width]."""
+    """The position embeddings that SDSSL stores, the class token's first: [1, 1 + patches, width]."""
     if encoder.positions == "learned":
         return {}
     grid = height // encoder.patch, width // encoder.patch

@@ -1,7 +1,7 @@
-"""ResNet in SelfCon's and SupContrast's code (networks/resnet_big.py), with heads and sub-networks."""
+"""ResNets in SelfCon's and SupContrast's code (networks/resnet_big.py), with heads and sub-networks."""
 
-from contrastive_jax.torch_weights.names._rules import LEAVES, minus_one, rename
-from contrastive_jax.torch_weights.names._selfcon_heads import head_rules
+from contrastive_jax.torch_weights.renaming import LEAVES, minus_one, rename
+from contrastive_jax.torch_weights.selfcon_heads import head_rules
 
 RULES = [
     (r"^encoder/stem/conv/", "encoder/conv1/"),

@@ -1,13 +1,13 @@
 """VGG with BatchNorm in SelfCon's code (networks/vgg_big.py), with heads and sub-networks.
 
-Its blocks are flat `Sequential`s: three layers (convolution, BatchNorm, ReLU) per convolution. A sub-network is one
-of them for all its blocks, with a max-pool behind every block.
+A block is a flat `Sequential` with three layers per convolution: convolution, BatchNorm, ReLU. A sub-network is a
+single `Sequential` for all its blocks, with a max-pool after each block.
 """
 
 import re
 
-from contrastive_jax.torch_weights.names._rules import LEAVES, minus_one, rename
-from contrastive_jax.torch_weights.names._selfcon_heads import head_rules
+from contrastive_jax.torch_weights.renaming import LEAVES, minus_one, rename
+from contrastive_jax.torch_weights.selfcon_heads import head_rules
 
 
 def names(paths: list[str]) -> dict[str, str]:
@@ -28,5 +28,5 @@ def names(paths: list[str]) -> dict[str, str]:
 
 
 def in_block(layer: str, number: int) -> int:
-    """Position of a layer in the `Sequential` of its block."""
+    """Index of a layer in the `Sequential` of its block."""
     return 3 * (number - 1) + (layer == "norm")

@@ -1,8 +1,8 @@
-"""WRN in SelfCon's code (networks/wrn_big.py), with heads and sub-networks."""
+"""Wide ResNets in SelfCon's code (networks/wrn_big.py), with heads and sub-networks."""
 
 from contrastive_jax.torch_weights.names import selfcon_resnet
-from contrastive_jax.torch_weights.names._rules import LEAVES, rename
-from contrastive_jax.torch_weights.names._selfcon_heads import head_rules
+from contrastive_jax.torch_weights.renaming import LEAVES, rename
+from contrastive_jax.torch_weights.selfcon_heads import head_rules
 
 RULES = [
     (r"^encoder/norm/", "encoder/bn1/"),

@@ -1,0 +1,36 @@
+"""BYOL by SDSSL's recipe, without self-distillation: the baseline of `sdssl_byol.py` (Jang et al. 2023).
+
+    python -m contrastive_jax.main --config=configs/sdssl_byol_baseline.py:imagenet,vit_base_16 --workdir=runs/byol
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/byol
+
+Argument: dataset,network (default imagenet,vit_base_16).
+
+Recipe: Sec. 4.1 and the authors' JSON files, as in `sdssl_byol.py`. Expected ImageNet accuracy, Table 1 (k-NN / linear,
+one run):
+
+    BYOL         ViT-S/32 56.4 / 59.8   ViT-B/16 68.1 / 73.7
+
+Other networks and data sets (`cifar10,vit_tiny_4`, `cifar10,resnet18`) train but have no published numbers. The
+evaluation judges the student's features; the authors' k-NN monitor reads the teacher's.
+"""
+
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augmentations, sdssl
+
+
+def get_config(argument="imagenet,vit_base_16"):
+    small = argument.endswith("vit_small_32")
+    config = pretraining("byol", argument, optimizer="adamw", schedule="cosine")
+    if config.network.name == "vit":  # its exits cost nothing: judge the baseline layer by layer too
+        config.network.update(subnetworks=sdssl.VIT_EXITS)
+    else:
+        config.network.update(subnetwork="fc")  # for exits that the command line adds
+    config.method.update(teacher_momentum=0.996, predictor_depth=2, predictor_hidden=4096)
+    config.head.update(dim=256, depth=3, hidden=4096, hidden_bias=False, output_bias=False)
+    config.head.update(hidden_norm=True, output_norm="none")
+    config.augment.update(augmentations.sdssl())
+    config.update(epochs=300.0, batch_size=4096 if small else 1024)
+    config.learning_rate.update(peak=1.5e-4, scaling="linear", reference_batch=256)
+    config.optimizer.update(weight_decay=0.1, decay="kernels")
+    config.schedule.update(warmup_epochs=40.0, warmup_endpoint=True)
+    return config

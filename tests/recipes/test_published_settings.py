@@ -1,0 +1,66 @@
+"""Every config has its family's values and its own (`published.py`), and its body sets nothing else."""
+
+import pytest
+from config_files import PRETRAINING, changed, default_argument, docstring, flat, resolved
+from published import CONFIGS, FAMILIES, VARIANTS, fields
+
+from contrastive_jax.config.presets import pretraining
+from contrastive_jax.recipes import augmentations
+
+
+def wrong(config: dict, expected: dict) -> dict:
+    """The fields whose values are not the expected ones, with the values that the config has."""
+    return {
+        field: config.get(field) for field, value in expected.items() if not same(config.get(field), value)
+    }
+
+
+def same(found, value) -> bool:
+    exact = isinstance(value, (str, bool, tuple))
+    return found == value if exact else found == pytest.approx(value, rel=1e-14)
+
+
+def augmentation(recipe: str, argument: str) -> dict:
+    """The section `augment` after a recipe is applied to the data set's preset."""
+    config = pretraining("simclr", argument)
+    config.augment.update(getattr(augmentations, recipe)())
+    return {field: value for field, value in flat(config).items() if field.startswith("augment.")}
+
+
+def test_every_config_is_in_the_table():
+    assert sorted(CONFIGS) == sorted(PRETRAINING)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_has_its_familys_values_and_its_own(name):
+    family, recipe, own = CONFIGS[name]
+    shared, own = fields(FAMILIES[family]), {"method.name": name} | fields(own)
+    config = resolved(name)
+    assert wrong(config, shared) == {}
+    assert wrong(config, own) == {}
+    assert wrong(config, augmentation(recipe, default_argument(name))) == {}
+    assert sorted(set(changed(name)) - set(shared) - set(own)) == []
+
+
+@pytest.mark.parametrize("name, argument", VARIANTS)
+def test_a_config_follows_its_argument(name, argument):
+    recipe, own = VARIANTS[name, argument]
+    config, own = resolved(name, argument), fields(own)
+    assert wrong(config, augmentation(recipe, argument) | own) == {}
+
+
+def test_one_stage_configs_document_the_logit_form():
+    """The five one-stage configs that match features document how to match logits instead."""
+    documented = "--config.method.form=logits --config.method.beta=0.5"
+    matching = [
+        name for name in CONFIGS if name.startswith("selfcon_1stage_") and "method.form" in resolved(name)
+    ]
+    assert len(matching) == 5
+    for name in matching:
+        assert documented in docstring(name)
+
+
+def test_the_released_codes_other_settings_are_documented():
+    text = docstring("selfcon_1stage_released")
+    assert "--config.method.alpha=0.5 --config.method.beta=0.5 --config.method.gamma=0.0" in text
+    assert "subnet_ce    --config.method.gamma=0.0" in text
