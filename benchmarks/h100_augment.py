@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from h100_aot import compile_for_h100
 
-from contrastive_jax.augment.views import Recipe, make_views
+from contrastive_jax.augment import Recipe, make_views
 from contrastive_jax.recipes import augmentations as recipes
 
 IMAGES, VIEWS, SIDE = 512, 2, 32

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from contrastive_jax.augment.views import make_views
+from contrastive_jax.augment import make_views
 from contrastive_jax.config.presets import pretraining
 from contrastive_jax.data.order import Order
 from contrastive_jax.data.resident import resident, take

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Int
 
-from contrastive_jax.augment.views import Recipe, view_shape
+from contrastive_jax.augment import Recipe, view_shape
 from contrastive_jax.config.registry import Registry
 from contrastive_jax.config.schema import build
 from contrastive_jax.data.encoded import ImageSet

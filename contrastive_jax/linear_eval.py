@@ -16,7 +16,7 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from contrastive_jax.augment.views import geometry_only
+from contrastive_jax.augment import geometry_only
 from contrastive_jax.config.flags import Command
 from contrastive_jax.config.schema import build
 from contrastive_jax.config.sections import EVALUATION

@@ -58,7 +58,8 @@ def describe_experiment(
     found = {name: exits[name] for name in sorted(exits, key=lambda name: (name == FINAL, name))} | found
 
     def step(params, carried, batch, key):
-        return {"step": method.embed(params, *carried, batch, key)[0]}
+        collections, state = carried
+        return {"step": method.embed(params, collections, state, batch, key)[0]}
 
     batch = {"view": view, "label": row, "index": row}
     whole = costs(step, params, (collections, state), batch, key)["step"]

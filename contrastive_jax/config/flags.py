@@ -41,21 +41,21 @@ class Flag:
 
     def define(self, values: flags.FlagValues) -> None:
         """Adds the flag to `values`."""
-        described = self.name, self.default, self.help
-        if self.choices:
-            flags.DEFINE_enum(self.name, self.default, self.choices, self.help, flag_values=values)
-        elif isinstance(self.default, bool):
-            flags.DEFINE_bool(*described, flag_values=values)
-        elif isinstance(self.default, int):
-            flags.DEFINE_integer(*described, flag_values=values)
-        elif isinstance(self.default, tuple):
-            flags.DEFINE_list(self.name, list(self.default), self.help, flag_values=values)
-        else:
-            flags.DEFINE_string(*described, flag_values=values)
+        match self.default:
+            case str() if self.choices:
+                flags.DEFINE_enum(self.name, self.default, self.choices, self.help, flag_values=values)
+            case str():
+                flags.DEFINE_string(self.name, self.default, self.help, flag_values=values)
+            case bool():
+                flags.DEFINE_bool(self.name, self.default, self.help, flag_values=values)
+            case int():
+                flags.DEFINE_integer(self.name, self.default, self.help, flag_values=values)
+            case tuple():
+                flags.DEFINE_list(self.name, list(self.default), self.help, flag_values=values)
 
     def value(self, values: flags.FlagValues) -> Any:
         """The parsed value. Raises InputError where it is missing."""
-        value = values[self.name].value
+        value: Any = values[self.name].value
         if self.required and not value:
             raise InputError(f"--{self.name} is missing: {self.help}")
         return tuple(value) if isinstance(self.default, tuple) else value

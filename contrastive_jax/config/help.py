@@ -108,8 +108,8 @@ def fields(sections: Sections, section: str, cls: type, values: Mapping[str, Any
     for name, field in settable(cls).items():
         path = f"{section}.{name}" if section else name
         text = f"{docs.get(name, '')} {sections.notes.get(path, '')}"
-        simple = isinstance(field.type, type) and not typing.get_args(field.type)
-        words = field.type.__name__ if simple else str(field.type)
+        kind = field.type
+        words = kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)
         if field.default is dataclasses.MISSING and name not in values:
             words += ", required"
         yield from entry(f"--config.{path}", values.get(name, field.default), words, text)

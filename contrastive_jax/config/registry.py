@@ -161,8 +161,6 @@ def _checked_class(value: Any, path: str, kind: str, base: type | None) -> type:
             f"{kind} '{path}' is not a dataclass: decorate it with @dataclasses.dataclass(frozen=True, kw_only=True),"
             " for its fields to be fields of the config."
         )
-    if inspect.isabstract(value):
-        raise InputError(
-            f"{kind} '{path}' is abstract: it lacks {', '.join(sorted(value.__abstractmethods__))}."
-        )
+    if missing := getattr(value, "__abstractmethods__", None):
+        raise InputError(f"{kind} '{path}' is abstract: it lacks {', '.join(sorted(missing))}.")
     return value

@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, UInt8
 
-from contrastive_jax.augment.views import Recipe, make_views, plain
+from contrastive_jax.augment import Recipe, make_views, plain
 from contrastive_jax.methods import Method
 from contrastive_jax.parallel.mesh import batch_sharding, data_devices
 

@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from contrastive_jax.augment.views import Recipe, make_views, plain
+from contrastive_jax.augment import Recipe, make_views, plain
 from contrastive_jax.data.batches import global_batch
 from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.data.samplers import permutation

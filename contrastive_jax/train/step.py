@@ -18,8 +18,7 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, UInt32
 
-from contrastive_jax.augment.recipe import Recipe
-from contrastive_jax.augment.views import add_views
+from contrastive_jax.augment import Recipe, add_views
 from contrastive_jax.data.resident import Resident, take
 from contrastive_jax.methods import Batch, Method, Tree
 from contrastive_jax.parallel.mesh import replicated, state_sharding

@@ -223,7 +223,7 @@ class TestSize:
 
     def test_arrays_are_not_resized(self):
         assert sources.load("digits", "test", image_size=8).images.shape[1:3] == (8, 8)
-        with pytest.raises(InputError, match="arrays of 8x8 and are not resized to 16"):
+        with pytest.raises(InputError, match="arrays of 8x8 and cannot be decoded to 16"):
             sources.load("digits", "test", image_size=16)
         with pytest.raises(InputError, match="image_size is -1"):
             sources.load("digits", "test", image_size=-1)

@@ -54,7 +54,7 @@ def test_the_order_is_a_function_of_seed_and_step(drawn):
 def test_data_that_cannot_be_drawn_from():
     cifar10 = np.arange(1000, dtype=np.int32) % 10
     with pytest.raises(
-        InputError, match="needs 64 classes .* 10 such classes: use a batch_size of at most 20"
+        InputError, match="needs 64 classes .* 10 such classes; use a batch_size of at most 20"
     ):
         Order(ClassAware(2), cifar10, 0, 128)
     with pytest.raises(InputError, match="not a multiple of sampler.per_class 3"):

@@ -7,7 +7,7 @@ import pytest
 from commandline import error
 from tiny import trial
 
-from contrastive_jax.augment.views import Recipe, geometry_only
+from contrastive_jax.augment import Recipe, geometry_only
 from contrastive_jax.evaluate.features import fingerprint, make_extract
 
 RECIPE = Recipe(mean=(0.3,), std=(0.4,))

@@ -90,8 +90,13 @@ def test_the_published_network():
 def test_weights_start_like_the_convolutions_of_pytorch():
     """Kernels and biases are uniform up to +-1 / sqrt(inputs of an output)."""
     gates = Gates(reduction=2, norm_group=0, dtype=jnp.float32)
-    params = jax.jit(gates.init, static_argnums=2)(KEY, jnp.zeros((2, 4, 4, 64)), True)["params"]
-    for layer, inputs in [(params["forget"]["reduce"], 64), (params["update"]["reduce"], 128)]:
+
+    @jax.jit
+    def init():
+        params = gates.init(KEY, jnp.zeros((2, 4, 4, 64)), True)["params"]
+        return params["forget"]["reduce"], params["update"]["reduce"]
+
+    for layer, inputs in zip(init(), (64, 128), strict=True):
         for values in layer.values():
             assert 0.85 * inputs**-0.5 < np.abs(values).max() <= inputs**-0.5
 

@@ -48,11 +48,13 @@ def test_published_networks(name, widths, features):
 def test_weights_start_like_the_convolutions_of_pytorch():
     """Uniform up to +-1 / sqrt(inputs of an output): 9 for a depthwise 3x3, all channels for a 1x1."""
     net = ShuffleNet(channels=(64,), units=(1,), features=256)
-    params = jax.jit(net.init, static_argnums=2)(KEY, jnp.zeros((2, 8, 8, 3)), True)["params"]
-    for kernel, inputs in [
-        (params["block1"]["unit2"]["layer2"]["conv"]["kernel"], 9),
-        (params["last"]["conv"]["kernel"], 64),
-    ]:
+
+    @jax.jit
+    def init():
+        params = net.init(KEY, jnp.zeros((2, 8, 8, 3)), True)["params"]
+        return params["block1"]["unit2"]["layer2"]["conv"]["kernel"], params["last"]["conv"]["kernel"]
+
+    for kernel, inputs in zip(init(), (9, 64), strict=True):
         assert 0.97 * inputs**-0.5 < np.abs(kernel).max() <= inputs**-0.5
         np.testing.assert_allclose(np.std(kernel), (3 * inputs) ** -0.5, rtol=0.1)
 

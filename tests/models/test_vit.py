@@ -89,7 +89,7 @@ def test_attention_matches_the_loops():
 
 def test_an_exit_equals_the_final_exit_of_a_shallower_network():
     deep = TINY.clone(subnetworks=("layer01", "layer02"))
-    variables = filled(deep, IMAGES)
+    variables = init(deep, IMAGES, True)
     exits = evaluate(deep, variables).exits
     assert set(exits) == {"layer01", "layer02", "final"}
     for depth in (1, 2, 3):

@@ -1,6 +1,7 @@
 """Weights under PyTorch's names and back, and messages about state dicts that do not fit."""
 
 import functools
+import pkgutil
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from parity_cases import CASES
 from contrastive_jax.errors import InputError
 from contrastive_jax.models import network
 from contrastive_jax.models.heads import MultiExit, ProjectionHead
-from contrastive_jax.torch_weights import from_torch, to_torch
+from contrastive_jax.torch_weights import from_torch, names, to_torch
 from contrastive_jax.torch_weights.names import table, torch_shapes
 
 RESNET = MultiExit(
@@ -58,6 +59,12 @@ def test_conversion_there_and_back_is_exact(name):
     assert {name for name in tensors if "num_batches" in name} == {
         name.replace("running_mean", "num_batches_tracked") for name in norms
     }
+
+
+def test_every_file_of_the_package_names_is_a_table():
+    found = [module.name for module in pkgutil.iter_modules(names.__path__)]
+    assert "selfcon_resnet" in found
+    assert all(callable(table(name).names) for name in found)
 
 
 @pytest.mark.parametrize("depth, tensors, parameters", [(18, 122, 11_689_512), (50, 320, 25_557_032)])

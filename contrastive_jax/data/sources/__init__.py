@@ -26,7 +26,7 @@ from contrastive_jax.errors import InputError, nearest
 
 
 def load(name: str, split: str, data_dir: str = "", image_size: int = 0) -> Dataset:
-    """Loads one split into memory, decoded; the arguments are those of `open_split`."""
+    """Loads one split into memory, decoded. The arguments are those of `open_split`."""
     return open_split(name, split, data_dir, image_size).in_memory()
 
 
@@ -38,8 +38,8 @@ def open_split(name: str, split: str, data_dir: str = "", image_size: int = 0) -
         says what its location is.
       split: `train`, `test`, or a range of one: `train[:90%]`, `train[100:200]`.
       data_dir: directory of prepared or unpacked data sets; "" is the source's default.
-      image_size: height and width that pictures are decoded to; 0 keeps their size if all have the same of at most
-        256 pixels, and is 224 otherwise. Arrays keep the size they have.
+      image_size: height and width that pictures are decoded to. 0 keeps their size if all have the same size of at
+        most 256 pixels, and means 224 otherwise. Arrays are never resized.
 
     Raises:
       InputError: unknown source or split, missing data, or data that cannot be trained on.
@@ -50,7 +50,7 @@ def open_split(name: str, split: str, data_dir: str = "", image_size: int = 0) -
     images = loader(location, split, data_dir)
     if not isinstance(images, ImageSet):
         raise InputError(
-            f"the data source '{name}' returned a {type(images).__name__}: it must return a"
+            f"the data source '{name}' returned a {type(images).__name__}; it must return a"
             " contrastive_jax.data.dataset.Dataset or a contrastive_jax.data.encoded.EncodedImages."
         )
     if not image_size or images.image_shape[:2] == (image_size, image_size):
@@ -59,8 +59,8 @@ def open_split(name: str, split: str, data_dir: str = "", image_size: int = 0) -
         return images.resized(image_size)
     height, width, _ = images.image_shape
     raise InputError(
-        f"images of '{images.name}' are arrays of {height}x{width} and are not resized to {image_size}; "
-        "leave image_size at 0, and choose the size of the views by augment.size."
+        f"images of '{images.name}' are arrays of {height}x{width} and cannot be decoded to {image_size}; "
+        "leave image_size at 0 and choose the size of the views with augment.size."
     )
 
 
@@ -71,7 +71,7 @@ def find_loader(name: str) -> tuple[Callable[[str, str, str], ImageSet], str]:
         return importlib.import_module(f"{__name__}.{scheme}").load, location
     attribute, _, location = location.partition(":")
     path = f"{scheme}:{attribute}"
-    # A misspelt scheme looks like a module too: only one that exists, or is inside a package, can be meant as one.
+    # A misspelt scheme looks like a module: accept it as one only if it exists or is inside a package.
     if registry.IMPORT_PATH.fullmatch(path) and ("." in scheme or registry.module_exists(scheme)):
         return registry.function(__name__, path, "data source"), location
     raise InputError(
@@ -81,11 +81,11 @@ def find_loader(name: str) -> tuple[Callable[[str, str, str], ImageSet], str]:
 
 
 def schemes() -> list[str]:
-    """The names of the sources: the modules of this folder."""
+    """The names of the sources, which are the modules of this folder."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
 
 
 def refuse_location(scheme: str, location: str) -> None:
-    """For sources that are one fixed data set: `digits:anything` is a mistake worth a sentence."""
+    """Rejects a location, as in `digits:anything`, for a source that is one fixed data set."""
     if location:
         raise InputError(f"'{scheme}' takes no location; write '{scheme}' instead of '{scheme}:{location}'.")
