@@ -1,12 +1,12 @@
 """What the similarity engine costs: memory, time, and whether `auto` picks the cheaper implementation.
 
     python benchmarks/similarity.py memory    compiled temporary memory of SupCon's value and gradient, d = 128
-    python benchmarks/similarity.py time      forward + backward at N = 8192, d = 128, beside PyTorch if there
+    python benchmarks/similarity.py time      forward + backward at N = 8192, d = 128; PyTorch's too where installed
     python benchmarks/similarity.py auto      `auto` against both implementations, N = 256 ... 8192
 
-`memory` compiles for an H100 as well where jax-cuda13-pjrt and jax-cuda13-plugin are installed (see
-h100_aot.py; no GPU needed). Times are interleaved, A B C A B C ..., and shown as median and quartiles; on a
-shared machine only the ratios mean anything.
+`memory` also compiles for an H100 where jax-cuda13-pjrt and jax-cuda13-plugin are installed (see h100_aot.py; this
+needs no GPU). Timed runs are interleaved, A B C A B C ..., and reported as median and quartiles. On a shared machine
+only the ratios mean anything.
 """
 
 import argparse
@@ -21,8 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from contrastive_jax.similarity import Rows, row_kl, row_stats, sweep
-from contrastive_jax.similarity.contract import Scores
+from contrastive_jax.similarity import Rows, Scores, row_kl, row_stats, sweep
 
 DIM, TAU = 128, 0.1
 MIB = 2**20
@@ -31,8 +30,8 @@ MIB = 2**20
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("question", choices=("memory", "time", "auto"))
-    parser.add_argument("--rows", type=int, nargs="+", help="other values of N")
-    parser.add_argument("--runs", type=int, default=9, help="interleaved runs of each (time and auto)")
+    parser.add_argument("--rows", type=int, nargs="+", help="values of N, in place of the default")
+    parser.add_argument("--runs", type=int, default=9, help="interleaved runs of each form (time and auto)")
     options = parser.parse_args()
     device = jax.devices()[0]
     print(f"jax {jax.__version__}, {device.device_kind}, {os.cpu_count()} CPU cores, d = {DIM}\n")
@@ -55,7 +54,7 @@ def supcon(z, group, impl):
 
 
 def two_sets(z, group, impl):
-    """Rows against other rows (VCL's and ICL's shape), gradients of both."""
+    """Anchors against different rows (the shape of VCL and ICL), with gradients of both."""
     n = z.shape[0] // 2
     anchors, contrasts = (Rows(z[half], jnp.arange(n), group[half]) for half in (slice(n), slice(n, 2 * n)))
     stats = row_stats(anchors, contrasts, tau=TAU, impl=impl)
@@ -63,7 +62,7 @@ def two_sets(z, group, impl):
 
 
 def soft(z, group, impl):
-    """KL between two matrices (the soft terms' shape), gradients of both."""
+    """KL between two matrices (the shape of the soft terms), with gradients of both."""
     n = z.shape[0] // 2
     a, b = z[:n], z[n : 2 * n]
     return jnp.mean(row_kl(Scores(a, a, TAU), Scores(b, b, TAU), impl=impl))
@@ -92,7 +91,7 @@ def temporary_on_h100(impl, shapes) -> int:
     from h100_aot import compile_for_h100
 
     here = sweep.TILE["cpu"]
-    sweep.TILE["cpu"] = sweep.TILE_ELSEWHERE  # tracing happens on the CPU, but not for it
+    sweep.TILE["cpu"] = sweep.TILE_ELSEWHERE  # traced on the CPU, compiled for a GPU
     try:
         return compile_for_h100(jax.value_and_grad(functools.partial(supcon, impl=impl)), *shapes).temp_bytes
     finally:
@@ -100,18 +99,18 @@ def temporary_on_h100(impl, shapes) -> int:
 
 
 def timing(n: int, runs: int) -> None:
-    """Forward and backward of one loss in every form at hand."""
+    """Forward and backward of one loss, in every available form."""
     z, group = data(n)
     forms = {impl: compiled(supcon, impl, z, group) for impl in ("blockwise", "dense")}
     if importlib.util.find_spec("torch"):
         forms |= torch_forms(z, group)
     else:
-        print("(PyTorch is not installed: its two forms are left out)")
+        print("(PyTorch is not installed; its two forms are skipped.)")
     report(f"N = {n}, forward + backward", interleaved(forms, runs))
 
 
 def automatic(sizes: list[int], runs: int) -> None:
-    """`auto` against the better of the two, per shape of problem."""
+    """`auto` against both implementations, for each loss and N."""
     for loss in (supcon, two_sets, soft):
         for n in sizes:
             z, group = data(n if loss is supcon else 2 * n)
@@ -128,11 +127,11 @@ def data(n: int):
 def compiled(loss, impl, z, group):
     z, group = jnp.asarray(z), jnp.asarray(group)
     step = jax.jit(jax.value_and_grad(functools.partial(loss, impl=impl)))
-    return lambda: float(jax.block_until_ready(step(z, group))[0])  # waits for the gradient too
+    return lambda: float(jax.block_until_ready(step(z, group))[0])  # waits for the gradient as well
 
 
 def interleaved(forms: dict, runs: int) -> dict[str, np.ndarray]:
-    """Seconds of each run of each form, after one run to compile and to compare the values."""
+    """Seconds of every run of each form, after one run that compiles it and checks its value."""
     values = {name: form() for name, form in forms.items()}
     first = next(iter(values.values()))
     for name, value in values.items():
@@ -147,7 +146,7 @@ def interleaved(forms: dict, runs: int) -> dict[str, np.ndarray]:
 
 
 def report(title: str, seconds: dict[str, np.ndarray]) -> None:
-    """Median and quartiles, and the median over runs of the ratio to the first form in the same round."""
+    """Prints medians and quartiles of the times, and of their ratios to the first form in the same round."""
     first = next(iter(seconds))
     print(f"{title} ({len(seconds[first])} interleaved runs)")
     for name, of in seconds.items():
@@ -162,7 +161,7 @@ def report(title: str, seconds: dict[str, np.ndarray]) -> None:
 
 
 def torch_forms(z, group) -> dict:
-    """Eager PyTorch, twice: SupContrast's operations, and the shortest plain form of the same equation."""
+    """Eager PyTorch, twice: with SupContrast's operations, and as the shortest plain form of the same equation."""
     import torch
 
     torch.set_num_threads(os.cpu_count())

@@ -32,7 +32,7 @@ SMALL = {"queue_size": 32, "negatives": 16, "teacher_momentum": 0.9, "predictor_
 
 def experiment(method: str, /, **top: Any) -> Experiment:
     """The method on a ResNet-8 of width 4 and 8x8 digits; `top` are fields and sections of the config."""
-    config = pretraining(method, "digits,resnet8")
+    config: Any = pretraining(method, "digits,resnet8")
     config.network.update(width=4, subnetworks=("block1",), subnetwork="fc")
     config.head.dim = 8
     config.method.update({field: value for field, value in SMALL.items() if field in config.method})
@@ -127,7 +127,9 @@ def declares_its_labels(name: str) -> None:
     except KeyError as error:
         reads = error.args == ("label",)
         assert reads, f"it reads batch[{error.args[0]!r}], which batches do not have"
-    assert reads == method.needs_labels, f"needs_labels is {method.needs_labels}, but it reads labels: {reads}"
+    assert reads == method.needs_labels, (
+        f"needs_labels is {method.needs_labels}, but it reads labels: {reads}"
+    )
 
 
 def keeps_structure_types_and_sharding(name: str) -> None:
@@ -145,14 +147,16 @@ def compiles_once(name: str) -> None:
     """Three steps trace the loss once."""
     traces = []
 
-    class Counted(type(trial(name).method)):
-        def loss(self, *args):
-            traces.append(1)
-            return super().loss(*args)
-
     tiny = trial(name)
-    fields = {f.name: getattr(tiny.method, f.name) for f in dataclasses.fields(tiny.method) if f.init}
-    training = dataclasses.replace(tiny.training, method=Counted(**fields))
+    cls = type(tiny.method)
+
+    def counted(self, *args):
+        traces.append(1)
+        return cls.loss(self, *args)
+
+    fields = {f.name: getattr(tiny.method, f.name) for f in dataclasses.fields(cls) if f.init}
+    method = type(cls.__name__, (cls,), {"loss": counted})(**fields)
+    training = dataclasses.replace(tiny.training, method=method)
     step, state = compile_step(training, seed=0), tiny.state()
     for number in range(3):
         state, _ = step(state, tiny.batch(number))
@@ -175,7 +179,7 @@ def one_device_equals_all(name: str) -> None:
 
 def micro_batched_equals_whole(name: str) -> None:
     """Micro-batches give the loss and the gradient of the whole batch."""
-    grouped = dict(network={"norm_group": 4}, head={"norm_group": 4})
+    grouped: dict[str, Any] = dict(network={"norm_group": 4}, head={"norm_group": 4})
     runs = (Trial(name, 1, 0, **grouped), Trial(name, 1, 0, micro_batches=2, **grouped))
     (whole, a), (parts, b) = (tiny.step(tiny.state(), tiny.batch(0)) for tiny in runs)
     assert_close(b["loss"], a["loss"], 1e-4, "the loss")
@@ -207,7 +211,9 @@ def survives_equal_images(name: str) -> None:
     state, metrics = tiny.step(tiny.state(), batch)
     for metric in ("loss", "gradient_norm"):
         assert np.all(np.isfinite(metrics[metric])), f"{metric} is {metrics[metric]}"
-    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)), "a parameter is not finite"
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)), (
+        "a parameter is not finite"
+    )
 
 
 def depends_on_the_seed_alone(name: str) -> None:

@@ -31,7 +31,9 @@ class Run:
     """Top-level fields of a config."""
 
     seed: int = 0
+    """Seed of all random draws: initial parameters, order, augmentation, and those of the method."""
     epochs: float = 1000.0
+    """Passes over the training set; fractions are allowed."""
     batch_size: int = 256
     """Images per step over all devices; every image gives as many views as the method asks for."""
     micro_batches: int = 1
@@ -55,9 +57,13 @@ class Data:
     """Where the images come from (see `data.sources`) and how they reach the step."""
 
     source: str = "tfds:cifar10"
+    """`scheme:location`, or the import path of a function of yours."""
     data_dir: str = ""
+    """Folder of prepared or unpacked data sets; empty: the source's default."""
     train_split: str = "train"
+    """`train`, `test`, or part of one: `train[:90%]`."""
     test_split: str = "test"
+    """What `linear_eval` tests on."""
     image_size: int = 0
     """Side that pictures of varying or large sizes are decoded to, before augmentation; 0: see `open_split`."""
     pipeline: str = "auto"
@@ -77,19 +83,29 @@ class LearningRate:
     """Peak of the schedule and how it grows with the batch: see `schedules.scaled_peak`."""
 
     peak: float = 0.5
+    """The learning rate at the reference batch; without scaling, the peak itself."""
     scaling: str = "none"
+    """`none`, `linear` (peak * batch_size / reference_batch) or `sqrt` (its square root)."""
     reference_batch: int = 256
+    """Batch size for which `peak` is meant."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Log:
+    """How often metrics are reported."""
+
     every_steps: int = 50
+    """Steps between lines of `metrics.jsonl`, each a mean over the interval."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointPolicy:
+    """How often checkpoints are saved, and how many are kept."""
+
     every_epochs: float = 10.0
+    """Epochs between checkpoints; the last step is always saved."""
     keep: int = 2
+    """Newest checkpoints that are kept."""
 
 
 PIPELINES = ("auto", "resident", "stream")

@@ -45,7 +45,7 @@ def grid(shape):
 
 
 def by_class(x, label, tau, formula=softmax_loss, anchors=None):
-    """SupCon on copies [sample, copy, dim]: positives share the anchor's label, the row itself drops out."""
+    """SupCon on copies [sample, copy, dim]: positives share the anchor's label, the row itself is excluded."""
     places = list(grid(x.shape[:2]))
     out = np.zeros((x.shape[0], x.shape[1] if anchors is None else len(anchors)))
     for i, v in places:

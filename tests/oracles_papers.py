@@ -46,7 +46,7 @@ def moco(q, k, queue, tau):
 
 
 def against_keys(q, z, tau):
-    """q [sample, layer, dim] against all keys z [sample, dim]; the own sample's is the positive."""
+    """q [sample, layer, dim] against all keys z [sample, dim]; the key of the same sample is the positive."""
     out = np.zeros(q.shape[:2])
     for i, layer in grid(out.shape):
         out[i, layer] = softmax_loss(q[i, layer], [(c, float(i == j)) for j, c in enumerate(z)], tau)
@@ -84,7 +84,7 @@ def icl(v, label, tau):
 
 
 def soft(v, fixed, tau, cross, own_column):
-    """Soft VCL (own spaces) or Soft ICL (cross): KL from the fixed teacher b to the student a."""
+    """Soft VCL (each network's space) or Soft ICL (cross): KL from the fixed teacher b to the student a."""
     n = len(v[0])
     out = np.zeros(n)
     for a, b in ordered_pairs(len(v)):

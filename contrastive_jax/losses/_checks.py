@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from contrastive_jax.errors import InputError
 
@@ -30,7 +31,7 @@ class UnnormalizedWarning(UserWarning):
     """Embeddings are not of unit length in a loss that compares directions.
 
     Only concrete arrays can be measured: nothing is reported under `jit`, `grad` or `vmap`. The first few samples on
-    this process's first device are measured; a zero vector counts as normalized. If the lengths are intended, silence
+    this process's first device are measured; a zero vector counts as normalised. If the lengths are intended, silence
     it with `warnings.simplefilter("ignore", losses.UnnormalizedWarning)`.
     """
 
@@ -190,7 +191,7 @@ def _unnormalized(loss: str, embeddings: Mapping[str, Any]) -> str | None:
 
 def _first_rows(z: Any) -> np.ndarray:
     """The first samples that this process holds; none of a traced array."""
-    if isinstance(z, jax.core.Tracer):
+    if isinstance(z, Tracer):
         return np.empty((0, 1))
     if isinstance(z, jax.Array):
         if not z.addressable_shards:

@@ -51,7 +51,7 @@ def large_margin_softmax(
     softmax.
 
     Args:
-      x: features, not normalized.
+      x: features, not normalised.
       weight: the classifier's weights, without a bias.
       label: class of each sample.
       margin: whole number from 1 up.

@@ -1,4 +1,4 @@
-"""NT-Xent and its generalization: Chen, Luo & Li, 2021, "Intriguing Properties of Contrastive Losses".
+"""NT-Xent and its generalisation: Chen, Luo & Li, 2021, "Intriguing Properties of Contrastive Losses".
 
 Eq. 2 is `alignment + lambda * distribution`. The alignment pulls the two views of a sample together, the distribution
 term spreads all embeddings: by a log-sum-exp here, by the sliced Wasserstein distance to a prior in

@@ -85,11 +85,11 @@ def one_stage(
 
 @checked()
 def norm_scaled(loss: Float[Array, " sample"], w: Float[Array, "sample dim"]) -> Float[Array, " sample"]:
-    """`|w_i| loss_i`, |w| detached: undoes the 1/|w| that normalizing puts into the gradient (App. B).
+    """`|w_i| loss_i`, |w| detached: undoes the 1/|w| that normalising puts into the gradient (App. B).
 
     Args:
-      loss: a loss of normalized outputs.
-      w: the outputs before they were normalized.
+      loss: a loss of normalised outputs.
+      w: the outputs before they were normalised.
 
     Returns:
       The loss of each sample.

@@ -97,7 +97,7 @@ def update_memory(
     *,
     momentum: float,
 ) -> Float[Array, "example dim"]:
-    """`m_i <- normalize(momentum m_i + (1 - momentum) z_i)` at the batch's examples.
+    """`m_i <- normalise(momentum m_i + (1 - momentum) z_i)` at the batch's examples.
 
     Args:
       memory: the memory before this batch.

@@ -1,7 +1,7 @@
 """Lower bounds on mutual information from a score matrix: row i, column j scores x_i with y_j.
 
 The diagonal holds pairs of the joint distribution, the rest pairs of the marginals. All bounds are in nats and are
-maximized in training. Sources: InfoNCE (van den Oord et al., 2018), DV/MINE (Belghazi et al., 2018), NWJ, JS (Poole
+maximised in training. Sources: InfoNCE (van den Oord et al., 2018), DV/MINE (Belghazi et al., 2018), NWJ, JS (Poole
 et al., 2019), SMILE (Song & Ermon, 2020), multi-label CPC (Song & Ermon, 2020).
 """
 

@@ -26,6 +26,7 @@ class CrossEntropy(OneEncoder):
     """Not used: the heads are linear classifiers."""
     num_classes: int
     label_smoothing: float = 0.0
+    """Share of the target spread evenly over all classes."""
     views: ClassVar[int] = 1
     needs_labels: ClassVar[bool] = True
     accepts_mixed_labels: ClassVar[bool] = True
@@ -70,9 +71,13 @@ class SupConLargeMargin(OneEncoder):
     margin: int = 4
     """Factor on the angle to the weight of the image's class; 1 is cross-entropy."""
     blend: float = 1000.0
+    """lambda at the first step."""
     blend_rate: float = 2e-5
+    """How fast lambda falls, per step."""
     blend_power: float = 45.0
+    """The exponent of its fall."""
     blend_min: float = 0.0
+    """Its floor."""
     views: ClassVar[int] = 1
     needs_labels: ClassVar[bool] = True
 

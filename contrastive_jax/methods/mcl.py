@@ -41,6 +41,7 @@ class MCL(CohortMethod):
 
     num_classes: int
     tau: float = 0.1
+    """Temperature."""
     soft: float = 3.0
     """Softens the distributions of the soft terms: their temperature is tau * soft, their factor soft^2."""
     cross_entropy: float = 1.0
@@ -56,6 +57,7 @@ class MCL(CohortMethod):
     distillation: str = "none"
     """On logits: `ensemble` (all learn from the mean), `ensemble_last`, `deep_mutual` (DML), `collaborative` (CL)."""
     distillation_weight: float = 1.0
+    """Weight of the distillation on logits."""
     similarity: str = "auto"
     """Implementation of the similarity engine."""
     needs_labels: ClassVar[bool] = True

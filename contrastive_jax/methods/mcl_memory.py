@@ -50,6 +50,7 @@ class MCLBank(CohortMethod):
     labels: Any
     """Labels of the training set: they say which slots are positives."""
     tau: float = 0.07
+    """Temperature."""
     soft: float = 3.0
     """Softens the distributions of the soft terms: their temperature is tau * soft, their factor soft^2."""
     positives: int = 1
@@ -129,6 +130,7 @@ class MCLMoCo(CohortMethod):
     """
 
     tau: float = 0.07
+    """Temperature."""
     soft: float = 3.0
     """Softens the distributions of the soft terms: their temperature is tau * soft, their factor soft^2."""
     queue_size: int = 65536

@@ -33,8 +33,8 @@ ALPHAS = {"cosine": cosine_ramp, "constant": lambda peak, step, total_steps: jnp
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SelfDistilled:
-    """What the forms of SDSSL share: a head on every exit, and the weight of L_isd."""
+class SelfDistilled(Student):
+    """A student with a head on every exit, and the weight of L_isd."""
 
     total_steps: int
     alpha: float = 0.8
@@ -71,7 +71,7 @@ class SelfDistilled:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SDSSLSimCLR(SelfDistilled, Student):
+class SDSSLSimCLR(SelfDistilled):
     """SD-SimCLR (Eq. 6): NT-Xent of the final layer plus alpha L_isd, whose target is the other view's final output.
 
     There is no teacher and no predictor: the target is detached.

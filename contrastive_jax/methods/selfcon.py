@@ -56,6 +56,7 @@ class SelfConM(OneEncoder):
     loss_scale: float = 1.0
     """Factor on both means; it scales the learning rate. SelfCon's code has tau / 0.07."""
     views: int = 2
+    """Augmented views per image."""
     similarity: str = "auto"
     """Implementation of the similarity engine."""
     needs_labels: ClassVar[bool] = True
@@ -85,6 +86,7 @@ class SelfConMU(OneEncoder):
     loss_scale: float = 1.0
     """Factor on both means; it scales the learning rate. SelfCon's code has tau / 0.07."""
     views: int = 2
+    """Augmented views per image."""
     similarity: str = "auto"
     """Implementation of the similarity engine."""
 
@@ -136,6 +138,7 @@ class SelfConMJoint(OneEncoder):
     loss_scale: float = 1.0
     """Factor on the mean over anchors; it scales the learning rate. SelfCon's code has tau / 0.07."""
     views: int = 2
+    """Augmented views per image."""
     similarity: str = "auto"
     """Implementation of the similarity engine."""
     needs_labels: ClassVar[bool] = True
@@ -162,6 +165,7 @@ class SelfConMUJoint(OneEncoder):
     loss_scale: float = 1.0
     """Factor on the mean over anchors; it scales the learning rate. SelfCon's code has tau / 0.07."""
     views: int = 2
+    """Augmented views per image."""
     similarity: str = "auto"
     """Implementation of the similarity engine."""
 

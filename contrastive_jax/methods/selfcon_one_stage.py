@@ -13,7 +13,7 @@ steps (width 16, rate 0.1).
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ from contrastive_jax import losses
 from contrastive_jax.errors import InputError, nearest
 from contrastive_jax.losses import contrastive_top1, l2_normalize, mean_keep, share_with_positives
 from contrastive_jax.methods import metrics
-from contrastive_jax.methods.base import Collections, OneEncoder
+from contrastive_jax.methods.base import Collections, Metrics, OneEncoder
 from contrastive_jax.methods.selfcon import with_subnetworks
 from contrastive_jax.models.apply import apply_train
 from contrastive_jax.models.heads import MultiExit
@@ -139,7 +139,9 @@ class Matching(OneStage):
         return sum(subs, start=mean_keep(ce[FINAL])), state, found
 
     @abc.abstractmethod
-    def distill(self, students: Seen, teacher: Float[Array, "batch dim"], state, batch, step, key):
+    def distill(
+        self, students: Seen, teacher: Float[Array, "batch dim"], state, batch, step, key
+    ) -> tuple[dict[str, PerImage], Any, Metrics]:
         """l of every sub-network, `{name: [batch]}`, the new state, and further metrics.
 
         Args:

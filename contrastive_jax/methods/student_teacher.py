@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 from contrastive_jax.losses import contrastive_top1, l2_normalize
 from contrastive_jax.methods.base import Collections, Images, Method, Tree, Views
 from contrastive_jax.models import parts
-from contrastive_jax.models.heads import ExitHeads
+from contrastive_jax.models.heads import ExitHeads, ProjectionHead
 from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.similarity import Rows
 
@@ -29,7 +29,7 @@ Exits = dict[str, Float[Array, "batch dim"]]
 class Student(Method):
     """An encoder and heads in a row, each part applied on its own. It holds no teacher yet."""
 
-    head: nn.Module
+    head: ProjectionHead
     """The projector."""
     views: ClassVar[int] = 2
     student_heads: ClassVar[tuple[str, ...]] = ("projector",)
@@ -122,6 +122,7 @@ class PredictingStudent(StudentTeacher):
     teacher_momentum: float = 0.996
     """Momentum of the moving average in the first step; it grows to 1 along a cosine."""
     predictor_depth: int = 2
+    """Linear layers of the predictor."""
     predictor_hidden: int = 0
     """Width of the predictor's hidden layers; 0: as wide as the projection."""
     student_heads: ClassVar[tuple[str, ...]] = ("projector", "predictor")

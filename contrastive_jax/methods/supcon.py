@@ -30,6 +30,7 @@ class SupCon(OneEncoder):
     loss_scale: float = 1.0
     """Factor on the mean over anchors; it scales the learning rate. SupContrast's code has tau / 0.07."""
     views: int = 2
+    """Augmented views per image."""
     similarity: str = "auto"
     """Implementation of the similarity engine."""
     needs_labels: ClassVar[bool] = True
@@ -49,6 +50,7 @@ class SupConIn(OneEncoder):
     loss_scale: float = 1.0
     """Factor on the mean over anchors; it scales the learning rate. SupContrast's code has tau / 0.07."""
     views: int = 2
+    """Augmented views per image."""
     similarity: str = "auto"
     """Implementation of the similarity engine."""
     needs_labels: ClassVar[bool] = True
@@ -104,6 +106,7 @@ class SupConBank(OneEncoder):
     loss_scale: float = 1.0
     """Factor on the mean over anchors; it scales the learning rate."""
     views: int = 2
+    """Augmented views per image."""
     bank_size: int = 8192
     """Embeddings remembered."""
     similarity: str = "auto"
@@ -152,6 +155,7 @@ class SupConQueue(OneEncoder):
     loss_scale: float = 1.0
     """Factor on the mean over anchors; it scales the learning rate."""
     views: int = 2
+    """Augmented views per image."""
     queue_size: int = 8192
     """Keys remembered."""
     teacher_momentum: float = 0.999
@@ -216,6 +220,7 @@ class SupConJoint(OneEncoder):
     probe_scale: float = 1.0
     """Factor on the classifier's cross-entropy; it scales the classifier's learning rate."""
     views: int = 2
+    """Augmented views per image."""
     similarity: str = "auto"
     """Implementation of the similarity engine."""
     needs_labels: ClassVar[bool] = True

@@ -27,6 +27,7 @@ class SupConNPairs(OneEncoder):
     loss_scale: float = 1.0
     """Factor on the mean over anchors; it scales the learning rate."""
     views: int = 1
+    """Augmented views per image."""
     similarity: str = "auto"
     """Implementation of the similarity engine."""
     needs_labels: ClassVar[bool] = True
@@ -52,6 +53,7 @@ class SupConTriplet(OneEncoder):
     loss_scale: float = 1.0
     """Factor on the mean over anchors; it scales the learning rate."""
     views: int = 2
+    """Augmented views per image."""
     needs_labels: ClassVar[bool] = True
 
     def loss(self, embeddings, state, batch, step, key):

@@ -69,8 +69,9 @@ def micro_batched(
 
     def embed(params, fixed, piece, number):
         key = jax.random.fold_in(keys.embed, lax.axis_index(DATA) * parts + number)
+        collections, own = fixed
         with closed_groups():
-            return method.embed(params, *fixed, piece, key)
+            return method.embed(params, collections, own, piece, key)
 
     def embed_all(params, fixed, batch):
         def one(piece):

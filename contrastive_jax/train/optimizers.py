@@ -27,10 +27,15 @@ class SGD:
     """
 
     momentum: float = 0.9
+    """Decay of the momentum buffer."""
     nesterov: bool = False
+    """Look ahead by one step of momentum."""
     weight_decay: float = 0.0
+    """Coupled weight decay (an L2 penalty)."""
     decay: str = "all"
+    """Parameters that decay: `all`, or `kernels` (two or more dimensions: no biases, no normalisation scales)."""
     exclude: tuple[str, ...] = ()
+    """Regular expressions: parameters whose path matches one do not decay."""
 
     def __post_init__(self):
         _check_decay(self.decay)
@@ -55,12 +60,19 @@ class LARS:
     """
 
     momentum: float = 0.9
+    """Decay of the momentum buffer."""
     nesterov: bool = False
+    """Look ahead by one step of momentum."""
     weight_decay: float = 1e-6
+    """Coupled weight decay (an L2 penalty)."""
     trust_coefficient: float = 0.001
+    """Factor on the trust ratio."""
     trust_on: str = "gradient"
+    """What the trust ratio divides by: the norm of the `gradient` or of the `momentum`."""
     decay: str = "kernels"
+    """Parameters that decay: `all`, or `kernels` (two or more dimensions: no biases, no normalisation scales)."""
     exclude: tuple[str, ...] = ()
+    """Regular expressions: parameters whose path matches one do not decay."""
 
     def __post_init__(self):
         _check_decay(self.decay)
@@ -86,11 +98,17 @@ class AdamW:
     """Adam with decoupled decay (Loshchilov, Hutter 2019): w -= lr (m / (sqrt(v) + eps) + weight_decay w)."""
 
     b1: float = 0.9
+    """Decay of the first moment."""
     b2: float = 0.999
+    """Decay of the second moment."""
     eps: float = 1e-8
+    """Added to the root of the second moment."""
     weight_decay: float = 0.1
+    """Decoupled weight decay, times the learning rate."""
     decay: str = "kernels"
+    """Parameters that decay: `all`, or `kernels` (two or more dimensions: no biases, no normalisation scales)."""
     exclude: tuple[str, ...] = ()
+    """Regular expressions: parameters whose path matches one do not decay."""
 
     def __post_init__(self):
         _check_decay(self.decay)
@@ -112,11 +130,17 @@ class RMSProp:
     """
 
     rate: float = 0.9
+    """Decay of the second moment."""
     momentum: float = 0.9
+    """Decay of the momentum buffer."""
     eps: float = 0.001
+    """Added to the second moment, inside the root."""
     weight_decay: float = 0.0
+    """Coupled weight decay (an L2 penalty)."""
     decay: str = "all"
+    """Parameters that decay: `all`, or `kernels` (two or more dimensions: no biases, no normalisation scales)."""
     exclude: tuple[str, ...] = ()
+    """Regular expressions: parameters whose path matches one do not decay."""
 
     def __post_init__(self):
         _check_decay(self.decay)
@@ -136,10 +160,10 @@ def per_network(inner: optax.GradientTransformation) -> optax.GradientTransforma
     So a norm, a trust ratio or a rule on a parameter's dimensions means what it means for a single network.
     """
 
-    def init(params: Stack) -> Stack:
+    def init(params: Any) -> Any:
         return Stack(jax.vmap(inner.init)(params.peers))
 
-    def update(updates: Stack, state: Stack, params: Any = None) -> tuple[Stack, Stack]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         moved, new = jax.vmap(inner.update)(updates.peers, state.peers, params.peers)
         return Stack(moved), Stack(new)
 

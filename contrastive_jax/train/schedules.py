@@ -42,7 +42,9 @@ class Constant:
     """The peak, after a linear warm-up from `warmup_from` (a learning rate, not a fraction)."""
 
     warmup_epochs: float = 0.0
+    """Epochs of linear warm-up; 0: none."""
     warmup_from: float = 0.0
+    """Learning rate at the start of the warm-up."""
 
     def schedule(self, peak, *, epochs: float, steps_per_epoch: float) -> optax.Schedule:
         warmup_steps = whole_steps(self.warmup_epochs, steps_per_epoch)
@@ -57,9 +59,13 @@ class Step:
     """
 
     milestones: tuple[int, ...] = (700, 800, 900)
+    """Epochs, counted from 0, at whose start the rate drops."""
     decay: float = 0.1
+    """Factor on the rate at every milestone."""
     warmup_epochs: float = 0.0
+    """Epochs of linear warm-up; 0: none."""
     warmup_from: float = 0.0
+    """Learning rate at the start of the warm-up."""
 
     def schedule(self, peak, *, epochs: float, steps_per_epoch: float) -> optax.Schedule:
         warmup_steps = whole_steps(self.warmup_epochs, steps_per_epoch)
@@ -85,11 +91,17 @@ class Cosine:
     """
 
     warmup_epochs: float = 0.0
+    """Epochs of linear warm-up; 0: none."""
     warmup_from: float = 0.0
+    """Learning rate at the start of the warm-up."""
     final_fraction: float = 0.0
+    """The floor over the peak."""
     per: str = "step"
+    """When the rate moves: every `step`, or per `epoch` (taken at its start) or `epoch_end`."""
     spans: str = "after_warmup"
+    """Whether the curve begins `after_warmup`, or spans `all_epochs` with the warm-up replacing its beginning."""
     warmup_endpoint: bool = False
+    """Whether the last warm-up step reaches the peak; otherwise the first step after it does."""
 
     def __post_init__(self):
         _check("per", self.per, ("step", "epoch", "epoch_end"))
@@ -124,10 +136,15 @@ class Exponential:
     """peak * decay ** (epochs since the warm-up / epochs_per_decay); `staircase` rounds the exponent down."""
 
     decay: float = 0.97
+    """Factor on the rate per `epochs_per_decay`."""
     epochs_per_decay: float = 0.5
+    """Epochs between two decays."""
     staircase: bool = True
+    """Decay at once at the end of each interval, instead of continuously."""
     warmup_epochs: float = 0.0
+    """Epochs of linear warm-up; 0: none."""
     warmup_from: float = 0.0
+    """Learning rate at the start of the warm-up."""
 
     def schedule(self, peak, *, epochs: float, steps_per_epoch: float) -> optax.Schedule:
         warmup_steps = whole_steps(self.warmup_epochs, steps_per_epoch)

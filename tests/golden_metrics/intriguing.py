@@ -6,10 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from golden_metric import MetricCase, NotCovered
 
+from contrastive_jax import losses
 from contrastive_jax.augment import bits as augment_bits
 from contrastive_jax.data import synthetic
-from contrastive_jax.losses import generalized, sliced
-from contrastive_jax.losses.normalize import l2_normalize
 
 
 def digit_on_image(case: MetricCase):
@@ -47,19 +46,19 @@ def distribution_losses(case: MetricCase):
     case.expect(params="temps", arrays="in_(hidden|rand_w|prior_(normal|uniform)) out_.*")
     hidden, w = jnp.asarray(case.array("in_hidden")), jnp.asarray(case.array("in_rand_w"))
     normal, uniform = (jnp.asarray(case.array(f"in_prior_{name}")) for name in ("normal", "uniform"))
-    pairs = l2_normalize(hidden).reshape(-1, 2, hidden.shape[-1])
+    pairs = losses.l2_normalize(hidden).reshape(-1, 2, hidden.shape[-1])
     swd = {
         "swd_normal": (hidden, normal),
-        "swd_hypersphere": (l2_normalize(hidden), l2_normalize(normal)),
+        "swd_hypersphere": (losses.l2_normalize(hidden), losses.l2_normalize(normal)),
         "swd_hypercube": (hidden, uniform),
     }
 
     def answer(name):
         if name in swd:
-            return jnp.mean(sliced.sliced_wasserstein(*swd[name], w))
+            return jnp.mean(losses.sliced_wasserstein(*swd[name], w))
         found = re.fullmatch(r"logsumexp_t(\d+(?:\.\d+)?)", name)
         if found and float(found[1]) in case.param("temps"):
-            return jnp.mean(generalized.decoupled_nt_xent(pairs, tau=float(found[1])).distribution)
+            return jnp.mean(losses.decoupled_nt_xent(pairs, tau=float(found[1])).distribution)
         raise NotCovered(f"the quantity '{name}'")
 
     return {f"out_{name}": answer(name) for name in case.named("out_")}

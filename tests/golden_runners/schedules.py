@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from golden_case import Case, NotCovered, Plan
 
-from contrastive_jax.methods import _ema
+from contrastive_jax.methods.student_teacher import cosine_momentum, cosine_ramp
 from contrastive_jax.train.optimizers import AdamW
 from contrastive_jax.train.schedules import Cosine, Step, scaled_peak
 
@@ -67,8 +67,8 @@ def _sdssl(case: Case):
         step = arrays["in_step"]
         return {
             "out_lr": rate(step),
-            "out_alpha": jax.vmap(lambda t: _ema.cosine_ramp(ratio, t, total))(step),
-            "out_ema_momentum": jax.vmap(lambda t: _ema.cosine_momentum(base, t, total))(step),
+            "out_alpha": jax.vmap(lambda t: cosine_ramp(ratio, t, total))(step),
+            "out_ema_momentum": jax.vmap(lambda t: cosine_momentum(base, t, total))(step),
             "out_weight_decay": jnp.full(step.shape, weight_decay),
         }
 
@@ -82,7 +82,7 @@ def _byol(case: Case):
     rate = schedule.schedule(peak, epochs=total, steps_per_epoch=1)
 
     def values(arrays):
-        momentum = jax.vmap(lambda t: _ema.cosine_momentum(base, t, total))(arrays["in_step"])
+        momentum = jax.vmap(lambda t: cosine_momentum(base, t, total))(arrays["in_step"])
         return {"out_ema": momentum, "out_lr": rate(arrays["in_step"])}
 
     return values

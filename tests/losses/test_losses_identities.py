@@ -133,8 +133,8 @@ def test_sd_byol_first_step_takes_all_layers():
     )
 
 
-def test_means_of_anchors_are_global_ones():
-    """Sharded, with anchors dropping out unevenly: a mean of local means would differ."""
+def test_means_over_anchors_are_global():
+    """Sharded, with anchors that drop out unevenly: a mean of local means would differ."""
     mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
     place = NamedSharding(mesh, PartitionSpec("data"))
     label = np.array([0] * 5 + list(range(1, 12)))

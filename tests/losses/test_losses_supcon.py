@@ -1,4 +1,4 @@
-"""SupCon's closed forms, bounds and special cases, and the constants of its authors' own unit test."""
+"""SupCon's closed forms, bounds and special cases, and the constants of its authors' unit test."""
 
 import jax
 import jax.numpy as jnp
@@ -93,7 +93,7 @@ def test_forms_of_the_same_loss(z):
     np.testing.assert_allclose(run(variants.supcon_one, z, label, tau=TAU)[:, 0], expected[:, 0], rtol=1e-12)
 
 
-def test_a_cap_of_zero_keeps_the_own_views(z):
+def test_a_cap_of_zero_keeps_the_other_views(z):
     """Cap 0 of L_out is NT-Xent without the class's other samples among the negatives."""
     capped = run(variants.supcon_capped, z, jnp.arange(6), tau=TAU, cap=0)
     np.testing.assert_allclose(capped, run(losses.nt_xent, z, tau=TAU), rtol=1e-12)

@@ -1,6 +1,6 @@
 """Calls that a newcomer gets wrong, without the tests' shape checker: prints what each is told, as JSON.
 
-Run as a script, by `test_library`, in an interpreter that has jax, numpy and jaxtyping alone.
+Run as a script, by `test_messages`, in an interpreter that has jax, numpy and jaxtyping alone.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The losses as a library: on jax, numpy and jaxtyping alone, with errors in the caller's words."""
+"""What a newcomer is told, in the words of the call; and that the losses need only jax, numpy and jaxtyping."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from contrastive_jax import losses
 
-SCRIPT = pathlib.Path(__file__).parent / "library_messages.py"
+SCRIPT = pathlib.Path(__file__).parent / "messages.py"
 UNIT = "expects unit length: pass losses.l2_normalize"
 EXPECTED = {
     "right": None,
@@ -46,10 +46,10 @@ EXPECTED = {
     "no tau": "TypeError: supcon() missing 1 required keyword-only argument: 'tau'",
     "nested": "InputError: bank has shape (4, 3); selfcon_s_bank expects [slot, dim] with dim = 16, as in exits.",
     "implementation": "InputError: Unknown similarity implementation 'block': did you mean 'blockwise'?",
-    "long": f"UnnormalizedWarning: z has a row of length 2; supcon {UNIT}(z). (library_messages.py)",
+    "long": f"UnnormalizedWarning: z has a row of length 2; supcon {UNIT}(z). (messages.py)",
     "long, nested": f"UnnormalizedWarning: exits has a row of length 2; selfcon_su {UNIT}(exits). "
-    "(library_messages.py)",
-    "long, cohort": f"UnnormalizedWarning: v[1] has a row of length 2; vcl {UNIT}(v[1]). (library_messages.py)",
+    "(messages.py)",
+    "long, cohort": f"UnnormalizedWarning: v[1] has a row of length 2; vcl {UNIT}(v[1]). (messages.py)",
     "long, bfloat16": None,
     "long, zero": None,
     "long, jit": None,
