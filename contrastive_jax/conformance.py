@@ -100,7 +100,11 @@ def checks(name: str) -> Iterator[tuple[str, Callable[[], None]]]:
 def is_documented_and_frozen(name: str) -> None:
     """It is a frozen dataclass with a docstring and at least one view."""
     method = trial(name).method
-    assert dataclasses.is_dataclass(method) and type(method).__doc__ and method.views >= 1
+    words = type(method).__doc__ or ""
+    generated = words.startswith(f"{type(method).__name__}(")  # what a dataclass writes where there is none
+    assert dataclasses.is_dataclass(method), "it is not a dataclass"
+    assert words and not generated, "it has no docstring"
+    assert method.views >= 1, f"views is {method.views}"
     try:
         setattr(method, dataclasses.fields(method)[0].name, None)
     except dataclasses.FrozenInstanceError:
@@ -136,9 +140,11 @@ def keeps_structure_types_and_sharding(name: str) -> None:
     """A step keeps the state's structure, shapes, types and sharding, and its metrics are finite."""
     tiny = trial(name, len(jax.devices()))
     before = tiny.state()
-    description = jax.tree.map(lambda x: (x.shape, x.dtype, x.sharding.spec), before)
+    expected = described(before)
     after, metrics = tiny.step(before, tiny.batch(0))
-    assert jax.tree.map(lambda x: (x.shape, x.dtype, x.sharding.spec), after) == description
+    found = described(after)
+    changed = [path for path in {**expected, **found} if found.get(path) != expected.get(path)]
+    assert not changed, f"a step changes the structure, shape, type or sharding of {', '.join(changed)}"
     for metric, value in jax.device_get(metrics).items():
         assert np.all(np.isfinite(value)), f"metric {metric} is {value}"
 
@@ -249,6 +255,12 @@ CHECKS = (
     depends_on_the_seed_alone,
     features_do_not_depend_on_the_batch,
 )
+
+
+def described(state: TrainState) -> dict[str, tuple[Any, ...]]:
+    """Shape, type and sharding of every leaf, by its path."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {jax.tree_util.keystr(path): (x.shape, x.dtype, x.sharding.spec) for path, x in leaves}
 
 
 def assert_close(found: Any, expected: Any, tolerance: float, what: str) -> None:

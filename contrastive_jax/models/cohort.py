@@ -91,17 +91,17 @@ def check_members(members: tuple[nn.Module, ...], shared: str) -> None:
     if not {"after", "until"} <= schema(type(first)).keys():
         raise InputError(
             f"{type(first).__name__} cannot share a trunk, because it lacks the fields 'after' and 'until':"
-            " set cohort.shared to ''."
+            " set method.shared to ''."
         )
     if any(fields(other) != fields(first) for other in others):
         raise InputError(
-            f"networks that share '{shared}' must be alike: give equal members, or set cohort.shared to ''."
+            f"networks that share '{shared}' must be alike: give equal members, or set method.shared to ''."
         )
     try:
         first.clone(until=shared)
         first.clone(after=shared)
     except InputError as error:
-        raise InputError(f"cohort.shared is '{shared}': {error}") from error
+        raise InputError(f"method.shared is '{shared}': {error}") from error
 
 
 def fields(network: nn.Module) -> tuple:

@@ -108,13 +108,13 @@ class ExitHeads(nn.Module):
 
     @nn.compact
     def __call__(self, features: Exits, train: bool) -> Exits:
+        # Initialisation needs shapes only, and in evaluation mode BatchNorm takes any number of rows.
+        train = train and not self.is_initializing()
         projected = {}
         for head, names in self._alike(features):
             own = [self._variables(name, head, features[name]) for name in names]
             stacked = jax.tree.map(lambda *heads: jnp.stack(heads), *[read(variables) for variables in own])
             x = jnp.stack([features[name] for name in names])
-            # Initialisation needs shapes only: evaluation mode takes any number of rows, whatever the norm group.
-            train = train and not self.is_initializing()
             call = partial(head.apply, train=train, mutable=["batch_stats"])
             z, state = jax.vmap(call)(stacked, x)
             for i, name in enumerate(names):

@@ -54,7 +54,7 @@ class ViT(nn.Module):
     norm_group: int = 0
     """No effect, because a ViT has no BatchNorm. All networks have this field."""
     attention: str = "xla"
-    """`xla`: runs everywhere. `cudnn`: fused; needs a GPU and bfloat16."""
+    """`xla`: runs everywhere. `cudnn`: fused, for GPUs and bfloat16."""
     dtype: Any = jnp.float32
 
     def __post_init__(self):

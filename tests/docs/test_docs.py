@@ -56,7 +56,7 @@ def test_names_and_files_exist(page):
     for name in re.findall(r"`((?:losses|similarity)\.\w+)", text):
         resolve(f"contrastive_jax.{name}")
     for path in re.findall(
-        r"\b((?:configs|examples|launch|benchmarks|tests|contrastive_jax)/[\w/]+(?:\.\w+)?)", text
+        r"(?<![\w/])((?:configs|examples|launch|benchmarks|tests|contrastive_jax)/[\w/]+(?:\.\w+)?)", text
     ):
         assert (ROOT / path).exists(), path
 

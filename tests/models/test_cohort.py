@@ -157,7 +157,7 @@ class NoSegments(ProjectionHead):
         ((), "", "at least one"),
         ((TINY["resnet"], TINY["cifar_resnet"]), "block1", "must be alike"),
         ((TINY["resnet"], TINY["resnet"].clone(width=8)), "block1", "must be alike"),
-        ((TINY["resnet"],) * 2, "block3", "cohort.shared is 'block3'"),
+        ((TINY["resnet"],) * 2, "block3", "method.shared is 'block3'"),
         ((TINY["resnet"].clone(subnetworks=("block1",)),) * 2, "block2", "begins after 'block2'"),
         ((NoSegments(),) * 2, "block1", "cannot share a trunk"),
     ],

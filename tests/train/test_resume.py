@@ -64,7 +64,7 @@ def test_workdir_of_another_config_is_refused_by_name(uninterrupted):
 
 def test_folder_that_is_no_run_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    assert "no run" in error("main", *TINY, f"--workdir={tmp_path}")
+    assert "is not a run" in error("main", *TINY, f"--workdir={tmp_path}")
 
 
 def test_corrupt_checkpoint_is_named(uninterrupted, tmp_path):
