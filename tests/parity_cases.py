@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from contrastive_jax.losses import l2_normalize
 
+from contrastive_jax.losses import l2_normalize
 from contrastive_jax.models import network
 from contrastive_jax.models.cohort import Cohort, CohortHeads
 from contrastive_jax.models.heads import ExitHeads, MultiExit, ProjectionHead

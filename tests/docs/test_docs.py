@@ -62,6 +62,14 @@ def test_names_and_files_exist(page):
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=page_id)
+def test_included_files_exist(page):
+    for line in page.read_text().splitlines():
+        if re.match(r"--\s*8", line):  # a formatter that takes an include for Python spoils it
+            match = re.fullmatch(r'--8<-- "(.+)"', line)
+            assert match and (ROOT / match[1]).exists(), line
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=page_id)
 def test_titled_code_is_an_excerpt_of_that_file(page):
     for _, title, body in BLOCK.findall(page.read_text()):
         if title:
