@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 
 from contrastive_jax import commands
-from contrastive_jax.config.flags import PROGRAM
 from contrastive_jax.errors import InputError
 
 
@@ -32,11 +31,11 @@ def overview() -> str:
     lines = [f"  {name:{width}}  {commands.summary(name)}" for name in names]
     return "\n".join(
         [
-            f"Usage: {PROGRAM} COMMAND [--flag=value ...]",
+            f"Usage: {commands.PROGRAM} COMMAND [--flag=value ...]",
             "",
             *lines,
             "",
-            f"{PROGRAM} COMMAND --help shows a command's flags, and every field of its config.",
+            f"{commands.PROGRAM} COMMAND --help shows a command's flags, and every field of its config.",
         ]
     )
 

@@ -3,13 +3,20 @@
 The first line of a file's docstring is the command's line in the list; nothing is imported to print it.
 """
 
+from __future__ import annotations
+
 import ast
 import importlib
 import pathlib
 import pkgutil
+import typing
 
-from contrastive_jax.config.flags import Command
 from contrastive_jax.errors import InputError, nearest
+
+if typing.TYPE_CHECKING:  # the list is printed where only the losses' packages are installed
+    from contrastive_jax.config.flags import Command
+
+PROGRAM = "python -m contrastive_jax"
 
 
 def names() -> list[str]:

@@ -16,13 +16,12 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from contrastive_jax.commands import PROGRAM
 from contrastive_jax.config import help, registry
 from contrastive_jax.errors import InputError
 
 if typing.TYPE_CHECKING:
     from contrastive_jax.config.sections import Sections
-
-PROGRAM = "python -m contrastive_jax"
 
 
 @dataclasses.dataclass(frozen=True)
