@@ -1,4 +1,4 @@
-"""Every weight multiplies its own term and `loss_scale` the whole: random embeddings, and the terms as they are logged."""
+"""Every weight multiplies its own term and `loss_scale` the whole, seen in the terms that are logged."""
 
 import dataclasses
 import functools
