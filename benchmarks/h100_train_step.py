@@ -88,9 +88,9 @@ def train_step(name: str, batch: int, loss: str) -> Cost:
 
     def step(state, data):
         found, gradient = whole(method, state, data, Keys(key, key))
-        updates, momentum = optimizer.update(gradient, state.optimizer, state.params)
+        updates, momentum = optimizer.update(gradient, state.optimizer_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        new = TrainState(state.step + 1, params, found.collections, found.method, momentum)
+        new = TrainState(state.step + 1, params, found.collections, found.method_state, momentum)
         return new, {"loss": found.loss, **found.metrics}
 
     return compile_for_h100(step, state, data, donate_argnums=(0,))

@@ -119,9 +119,9 @@ def model_only(method, optimizer, state: TrainState, batch) -> TrainState:
     """Networks, loss, gradient and update, and nothing else."""
     keys = Keys(*jax.random.split(jax.random.key(0)))
     found, gradient = whole(method, state, batch, keys)
-    updates, own = optimizer.update(gradient, state.optimizer, state.params)
+    updates, own = optimizer.update(gradient, state.optimizer_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    moved = method.after_update(params, found.method, state.step)
+    moved = method.after_update(params, found.method_state, state.step)
     return TrainState(state.step + 1, params, found.collections, moved, own)
 
 

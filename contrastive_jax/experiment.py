@@ -156,7 +156,7 @@ class Experiment:
         return open_split(self.data.source, split, self.data.data_dir, self.data.image_size)
 
     def method(self, *, num_classes: int, labels: Int[np.ndarray, " examples"]) -> Method:
-        """The method with its networks, for a training set of so many classes and these labels.
+        """The method with its networks, for a training set with `num_classes` classes and these labels.
 
         `encoder`, `head`, `num_classes`, `labels`, `examples` (their number), `batch_size` and `total_steps` are passed
         to the method if it declares the field.

@@ -32,8 +32,9 @@ def step(params, opt_state, images, label, key):
 
 # %% 512 images per step, split over the devices.
 for number in range(60):
-    rows = jax.random.choice(jax.random.key(number), len(digits.target), (512,), replace=False)
+    rows_key, noise_key = jax.random.split(jax.random.fold_in(jax.random.key(0), number))
+    rows = jax.random.choice(rows_key, len(digits.target), (512,), replace=False)
     batch = jax.device_put((digits.data[rows] / 16, digits.target[rows]), PartitionSpec("data"))
-    params, opt_state, loss = step(params, opt_state, *batch, jax.random.key(number))
+    params, opt_state, loss = step(params, opt_state, *batch, noise_key)
     if number % 10 == 0:
         print(f"step {number:2d}  loss {loss:.4f}")

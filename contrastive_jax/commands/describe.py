@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from clu import parameter_overview
 
 from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.config.sections import PRETRAINING
@@ -19,6 +18,7 @@ from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate.cost import ALL, Cost, costs
 from contrastive_jax.experiment import Experiment, assemble, compute_dtype
 from contrastive_jax.models.outputs import FINAL
+from contrastive_jax.train.run_directory import parameter_table
 
 
 def describe(config: dict[str, Any], *, input: int = 0, classes: int = 10, examples: int = 50_000) -> None:
@@ -29,7 +29,7 @@ def describe(config: dict[str, Any], *, input: int = 0, classes: int = 10, examp
     size = input or experiment.recipe.size or 32
     shape = (size, size, len(experiment.recipe.mean))
     params, found = describe_experiment(experiment, shape, classes=classes, examples=examples)
-    print(parameter_overview.get_parameter_overview(params, include_stats=False))
+    print(parameter_table(params))
     precision = jnp.dtype(compute_dtype(experiment.run.precision)).name
     print(f"\n{name_of(experiment)}, images {'x'.join(map(str, shape))}, activations in {precision}\n")
     print(table(found))

@@ -22,6 +22,7 @@ from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.errors import InputError
 from contrastive_jax.experiment import part as component
 from contrastive_jax.experiment import section_class
+from contrastive_jax.parallel.mesh import Stack
 from contrastive_jax.torch_weights import files, to_torch
 from contrastive_jax.torch_weights.names import table
 from contrastive_jax.train.checkpoint import Checkpoints
@@ -64,6 +65,10 @@ def export(
     """
     config = RunDirectory(run).config()
     state = read_checkpoint(RunDirectory(run).checkpoints, step)
+    if set(state["params"]) == set(Stack._fields):
+        raise InputError(
+            f"{run} keeps its networks stacked (mcl_sharded), which export cannot name: train with mcl."
+        )
     variables = network_variables(state["params"], state["collections"].get("network", {}), part)
     naming = table_name(naming, config)
     computed = {}

@@ -231,7 +231,7 @@ def discover() -> Iterator[Case]:
 
 
 def as_case(name: str, fn: Callable[..., Any]) -> Iterator[Case]:
-    """One case, or none where the function is no loss of samples."""
+    """One case, or none where the function is not a per-sample loss."""
     hints = typing.get_type_hints(fn)
     arrays, scalars = {}, {}
     for key, parameter in inspect.signature(fn).parameters.items():

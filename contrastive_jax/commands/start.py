@@ -79,12 +79,11 @@ def fill(
     without: Sequence[str],
 ) -> TrainState:
     """`state` with the encoder's variables from `tensors`. Raises InputError if the method has state of its own."""
-    if jax.tree.leaves(state.method):
-        kept = ", ".join(state.method._fields)
-        raise InputError(
-            f"method {experiment.config['method']['name']} keeps {kept} beside its encoder: only methods without "
-            "such state can start from weights."
-        )
+    name = experiment.config["method"]["name"]
+    if jax.tree.leaves(state.method_state):
+        raise InputError(f"method {name} keeps a state besides its encoder, so it cannot start from weights.")
+    if "encoder" not in state.params:
+        raise InputError(f"method {name} has no single encoder, so it cannot start from weights.")
     naming = table_name(naming, experiment.config)
     like = network_variables(state.params, state.collections.network, part)
     positions = getattr(table(naming), "computed", None)

@@ -38,7 +38,7 @@ def settable(cls: type) -> dict[str, dataclasses.Field]:
 def build(cls: type, where: str, fields: Mapping[str, Any], **provided: Any) -> Any:
     """Makes `cls` from a config section; `provided` goes to those fields of it that the program owns.
 
-    Raises `InputError` for a key that is no field, for a value of another type, and for a missing one.
+    Raises `InputError` for an unknown key, for a value of another type, and for a missing one.
     """
     known = schema(cls)
     provided = {k: v for k, v in provided.items() if k in known}

@@ -109,7 +109,10 @@ def _check(loss: str, expected: Mapping[str, _Expected], given: Mapping[str, Any
             _check_array(loss, called, array, wanted, sizes)
     for name in POSITIVE:
         value = given.get(name)
-        if isinstance(value, (int, float, np.number)) and not value > 0:
+        known = isinstance(value, (int, float, np.number)) or (
+            isinstance(value, (np.ndarray, jax.Array)) and not isinstance(value, Tracer)
+        )
+        if known and not np.all(np.asarray(value) > 0):
             raise InputError(f"{name} is {value}; {loss} expects a number above 0.")
 
 

@@ -58,9 +58,8 @@ def decoupled_nt_xent(
 ) -> GeneralizedTerms:
     """Decoupled NT-Xent as the authors' notebook computes it (Table 1, first row), with tau and lambda apart.
 
-    Alignment: `|z_1 - z_2|^2 / (2 d)`, a mean over the d dimensions. Distribution: `log sum_j e^{z_i.z_j/tau} - log
-      d` over
-    all rows, the anchor itself included.
+    Alignment: `|z_1 - z_2|^2 / (2 d)`, a mean over the d dimensions.
+    Distribution: `log sum_j e^{z_i.z_j/tau} - log d` over all rows, the anchor itself included.
 
     Args:
       z: unit-length embeddings of two views.
@@ -86,7 +85,7 @@ def decoupled_nt_xent(
 def decoupled_nt_xent_paper(
     z: Float[Array, "sample 2 dim"], *, tau: Scalar, impl: str = "auto"
 ) -> GeneralizedTerms:
-    """Decoupled NT-Xent as in Eq. 3: `-z_1.z_2` and `log sum_{j != i} e^{z_i.z_j/tau}`.
+    """Decoupled NT-Xent as in Eq. 4: `-z_1.z_2` and `log sum_{j != i} e^{z_i.z_j/tau}`.
 
     With lambda = tau it is tau times NT-Xent.
 

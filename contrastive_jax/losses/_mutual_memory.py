@@ -157,7 +157,7 @@ def _against(v, memory, positives, negatives, tau) -> Array:
 
     def one(anchor, contrasts):
         own = Rows(anchor[None], jnp.full(1, -1), jnp.zeros(1, group.dtype))
-        return l_out(own, Rows(contrasts, jnp.full_like(group, -1), group), tau=tau, impl="dense")[0]
+        return l_out(own, Rows.of_keys(contrasts, group), tau=tau, impl="dense")[0]
 
     return jax.vmap(one)(v, lax.stop_gradient(memory)[slots])
 

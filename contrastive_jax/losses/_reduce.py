@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from contrastive_jax.errors import InputError
 from contrastive_jax.losses._checks import checked
 from contrastive_jax.similarity import Rows, dense
 
@@ -50,12 +51,12 @@ def mean_keep(loss: Float[Array, "sample *copy"]) -> Float[Array, ""]:
 
 
 @checked()
-def mean_drop(loss: Float[Array, "sample *copy"], has: Bool[Array, " sample"]) -> Float[Array, ""]:
+def mean_drop(loss: Float[Array, "sample *copy"], kept: Bool[Array, " sample"]) -> Float[Array, ""]:
     """Mean over the anchors with positives (SupCon-S in the SelfCon paper); 0 if there are none.
 
     Args:
       loss: what a loss returns, per anchor.
-      has: whether the sample has a positive, from `has_positive`; all copies (views, exits) of a sample share it.
+      kept: whether the sample has a positive, from `has_positive`; all copies (views, exits) of a sample share it.
 
     Returns:
       The number to train.
@@ -64,7 +65,7 @@ def mean_drop(loss: Float[Array, "sample *copy"], has: Bool[Array, " sample"]) -
       >>> float(losses.mean_drop(jnp.array([[1.0, 3.0], [0.0, 0.0]]), jnp.array([True, False])))
       2.0
     """
-    keep = _like(has, loss)
+    keep = _like(kept, loss)
     return jnp.sum(jnp.where(keep, loss, 0)) / jnp.maximum(jnp.sum(keep, dtype=loss.dtype), 1)
 
 
@@ -130,6 +131,8 @@ def contrastive_top1(anchors: Rows, contrasts: Rows) -> Float[Array, ""]:
       >>> float(losses.contrastive_top1(rows, rows))
       1.0
     """
+    if not (isinstance(anchors, Rows) and isinstance(contrasts, Rows)):
+        raise InputError("contrastive_top1 expects Rows, such as similarity.Rows.of_views(z, label).")
     z, row, group = (lax.stop_gradient(part[:ANCHORS]) for part in anchors)
     contrasts = Rows(*(lax.stop_gradient(part) for part in contrasts))
     dtype = jnp.result_type(jnp.float32, z, contrasts.z)

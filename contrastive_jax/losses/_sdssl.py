@@ -163,8 +163,8 @@ def to_keys(
     samples, layers, dim = q.shape
     instance = jnp.arange(samples)
     of_row = jnp.repeat(instance, layers)
-    anchors = Rows(q.reshape(-1, dim), jnp.full_like(of_row, -1), of_row)
-    contrasts = Rows(z, jnp.full_like(instance, -1), instance)
+    anchors = Rows.of_keys(q.reshape(-1, dim), of_row)
+    contrasts = Rows.of_keys(z, instance)
     return l_out(anchors, contrasts, tau=tau, impl=impl).reshape(samples, layers)
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from contrastive_jax.errors import InputError
 from contrastive_jax.losses._checks import checked
 from contrastive_jax.losses._reduce import l2_normalize
 
@@ -56,12 +57,17 @@ def push(queue: Queue, z: Float[Array, "new dim"], label: Int[Array, " new"]) ->
     Returns:
       The queue after this batch.
 
+    Raises:
+      InputError: more new embeddings than slots, or another dimension.
+
     Example:
       >>> queue = losses.new_queue(jax.random.key(0), slots=3, dim=8)
       >>> losses.push(queue, jnp.eye(8)[:2], jnp.array([5, 6])).label.tolist()
       [5, 6, -1]
     """
-    slots = queue.z.shape[0]
+    (slots, dim), new = queue.z.shape, z.shape
+    if new[0] > slots or new[1] != dim:
+        raise InputError(f"z has shape {new}; push expects at most {slots} embeddings of dimension {dim}.")
     place = (queue.at + jnp.arange(z.shape[0])) % slots
     return Queue(
         queue.z.at[place].set(lax.stop_gradient(z).astype(queue.z.dtype)),

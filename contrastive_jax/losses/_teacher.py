@@ -1,6 +1,6 @@
 """Losses against a slowly moving teacher: BYOL, MoCo (queue) and MoCo v3 (batch).
 
-The teacher's outputs are detached here, for they come from a momentum encoder. The factor 2 tau of MoCo v3's code is
+The teacher's outputs are detached here because they come from a momentum encoder. The factor 2 tau of MoCo v3's code is
 left to the method's `loss_scale`.
 """
 
@@ -143,8 +143,8 @@ def moco_v3(
       (4,)
     """
     instance = jnp.arange(q.shape[0])
-    keys = Rows(lax.stop_gradient(k), jnp.full_like(instance, -1), instance)
-    return l_out(Rows(q, jnp.full_like(instance, -1), instance), keys, tau=tau, impl=impl)
+    keys = Rows.of_keys(lax.stop_gradient(k), instance)
+    return l_out(Rows.of_keys(q, instance), keys, tau=tau, impl=impl)
 
 
 @checked("q", "k")

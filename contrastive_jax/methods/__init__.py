@@ -6,7 +6,7 @@ an import path (`my_lab.methods:BarlowTwins`). `base.Method` is the contract.
 
 from contrastive_jax.methods.base import Batch, Collections, Method, Metrics, OneEncoder, Tree
 from contrastive_jax.methods.cohort import CohortMethod
-from contrastive_jax.methods.student_teacher import StudentTeacher, TeacherState
+from contrastive_jax.methods.student_teacher import PredictingStudent, StudentTeacher, TeacherState
 
 __all__ = [
     "Batch",
@@ -15,6 +15,7 @@ __all__ = [
     "Method",
     "Metrics",
     "OneEncoder",
+    "PredictingStudent",
     "StudentTeacher",
     "TeacherState",
     "Tree",

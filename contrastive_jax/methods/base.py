@@ -38,18 +38,18 @@ class Collections(NamedTuple):
     """Linen collections by name (`batch_stats`, `frozen`) of every network that a method holds."""
 
     network: Tree
-    """Of the trained networks, those whose parameters are `params`."""
+    """Collections of the trained networks, whose parameters are `params`."""
     teacher: Tree = {}
-    """Of a teacher, whose parameters are part of the method's state."""
+    """Collections of a teacher, whose parameters are in the method's state."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Method(abc.ABC):
     """What an algorithm tells the train step, which knows no algorithm. All functions are pure and traceable.
 
-    A field with one of these names is filled in by the program, if the method declares it, and is no field of the
-    config: `encoder` (the network that the config names), `head` (the projection head), `num_classes` and `labels`
-    (of the training set), `examples` (their number), `batch_size` (the global one), `total_steps` (of the run).
+    The program fills in these fields where a method declares them; a config cannot set them: `encoder` (the network
+    that the config names), `head` (the projection head), `num_classes` and `labels` (of the training set), `examples`
+    (their number), `batch_size` (the global one), `total_steps` (of the run).
     """
 
     encoder: nn.Module
@@ -76,7 +76,8 @@ class Method(abc.ABC):
     ) -> tuple[Tree, Collections]:
         """Runs every network: a pytree of embeddings, batch first, and the new collections.
 
-        Collections that no network changed must be returned as they came.
+        Collections that no network changed are returned as they came. With micro-batches, every leaf that was replaced
+        becomes its mean over the parts.
         """
 
     @abc.abstractmethod

@@ -86,7 +86,7 @@ class IntriguingDecoupled(OneEncoder):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IntriguingDecoupledPaper(OneEncoder):
-    """Decoupled NT-Xent as the paper writes it (Eqs. 3 and 4), which is NT-Xent where lambda is tau.
+    """Decoupled NT-Xent as the paper writes it (Eq. 4), which is NT-Xent where lambda is tau.
 
     Minus the similarity of the views plus lambda times the log-sum-exp over all other rows.
     """

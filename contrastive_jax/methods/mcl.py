@@ -126,7 +126,7 @@ class MCLSharded(MCL):
 
     def embed(self, params, collections, state, batch, key):
         def share(stacked, keys, images):
-            """The networks that are here, one after the other: a `vmap` would make grouped convolutions of them."""
+            """Runs this device's networks in sequence; `vmap` would turn them into grouped convolutions."""
             found = []
             for (params, network), k in zip(unstack(stacked), keys):
                 peers, network = apply_train(self.one, params, network, images, key=k)

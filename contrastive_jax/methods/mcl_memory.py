@@ -14,6 +14,7 @@ from contrastive_jax.errors import InputError
 from contrastive_jax.losses import Queue, infonce_bound, l2_normalize
 from contrastive_jax.methods.base import Collections, Tree
 from contrastive_jax.methods.cohort import CohortMethod, classify, weighted
+from contrastive_jax.methods.memory import check_memory
 from contrastive_jax.methods.student_teacher import moving_average
 from contrastive_jax.models.apply import apply_train
 
@@ -33,7 +34,7 @@ class MCLBankState(NamedTuple):
     """What MCL with memory banks remembers."""
 
     memory: dict[str, Float[Array, "example dim"]]
-    """Of every network, one embedding per training example."""
+    """One embedding per training example, for each network."""
     slots: Slots
     """Constant: a function of the training set's labels."""
 
@@ -117,7 +118,7 @@ class MCLMoCoState(NamedTuple):
     teacher: Tree
     """Parameters of the networks' slow copies."""
     queue: dict[str, Queue]
-    """Of every network, the slow copy's last keys."""
+    """Each slow copy's last keys."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,7 @@ class MCLMoCo(CohortMethod):
     a step; here they move after the previous step, which is the same.
     """
 
+    batch_size: int
     tau: float = 0.07
     """Temperature."""
     soft: float = 3.0
@@ -151,6 +153,9 @@ class MCLMoCo(CohortMethod):
     views: ClassVar[int] = 2
     shuffles: ClassVar[bool] = True
 
+    def __post_init__(self):
+        check_memory("queue_size", self.queue_size, self.batch_size)
+
     def init(self, key, views):
         key, *queue_keys = jax.random.split(key, 1 + self.networks)
         params, collections, _ = super().init(key, views)
@@ -158,8 +163,8 @@ class MCLMoCo(CohortMethod):
             name: losses.new_queue(queue_key, self.queue_size, self.head.dim)
             for name, queue_key in zip(self.cohort.names, queue_keys)
         }
-        network = collections.network
-        return params, Collections(network, teacher=network), MCLMoCoState(params, queues)
+        teacher, of_teacher = jax.tree.map(jnp.copy, (params, collections.network))
+        return params, collections._replace(teacher=of_teacher), MCLMoCoState(teacher, queues)
 
     def embed(self, params, collections, state, batch, key):
         """Normalised `query` (first view) and `key` (second view, by the slow copies): `{net: [batch, dim]}`."""

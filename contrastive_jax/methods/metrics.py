@@ -1,4 +1,4 @@
-"""What contrastive methods report of their rows beside the loss."""
+"""What contrastive methods report of their rows besides the loss."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -14,8 +14,8 @@ def contrastive(term: str, mean_loss: Float[Array, ""], anchors: Rows, contrasts
     Args:
       term: the loss's name.
       mean_loss: mean over anchors, before `loss_scale`.
-      anchors, contrasts: the rows of the loss; the anchors are among the contrasts, so that each has all but one of
-        them in its denominator.
+      anchors, contrasts: the rows of the loss; each anchor leaves out one contrast, itself or its view's key, and has
+        all others in its denominator.
     """
     return {
         f"loss_{term}": mean_loss,

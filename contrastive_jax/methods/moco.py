@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from contrastive_jax import losses
-from contrastive_jax.errors import InputError
 from contrastive_jax.losses import Queue, contrastive_top1, infonce_bound, l2_normalize, mean_keep
 from contrastive_jax.methods.base import Collections, Tree
+from contrastive_jax.methods.memory import check_memory
 from contrastive_jax.methods.student_teacher import PredictingStudent, StudentTeacher, agreement
 from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.similarity import Rows
@@ -48,10 +48,7 @@ class MoCo(StudentTeacher):
     shuffles: ClassVar[bool] = True
 
     def __post_init__(self):
-        if self.queue_size < self.batch_size:
-            raise InputError(
-                f"config.method.queue_size is {self.queue_size}: it must hold a batch of {self.batch_size} keys."
-            )
+        check_memory("queue_size", self.queue_size, self.batch_size)
 
     def init(self, key, views):
         key, queue_key = jax.random.split(key)
@@ -81,7 +78,7 @@ class MoCo(StudentTeacher):
         return self.loss_scale * mean, state._replace(queue=queue), metrics
 
     def after_update(self, params, state, step):
-        """The authors move the teacher before the next step's keys: the same."""
+        """Equivalent to the authors' order, which moves the teacher before the next step's keys."""
         return self.follow(params, state, self.teacher_momentum)
 
     def _keys(self, params, teacher, images, key, order_key):
@@ -121,5 +118,5 @@ class MoCoV3(PredictingStudent):
         return self.loss_scale * mean, state, metrics
 
     def after_update(self, params, state, step):
-        """The authors move the teacher at the start of the next step, with that step's momentum: the same."""
+        """Equivalent to the authors' order: at the start of the next step, with that step's momentum."""
         return self.follow(params, state, self.momentum(step + 1))

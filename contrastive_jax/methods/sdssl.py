@@ -208,5 +208,5 @@ class SDSSLMoCoV3(SelfDistilledStudent):
 
 
 def by_layer(exits: Exits) -> Float[Array, "batch layer dim"]:
-    """The exits as one array, the final one last whatever order a tree map has left."""
+    """The exits as one array, the final one last regardless of the order in the dict."""
     return jnp.stack([exits[name] for name in (*sorted({*exits} - {FINAL}), FINAL)], 1)

@@ -17,7 +17,7 @@ from contrastive_jax.errors import InputError
 from contrastive_jax.losses import mean_keep
 from contrastive_jax.methods import metrics
 from contrastive_jax.methods.base import OneEncoder, Tree
-from contrastive_jax.methods.supcon import BankState, check_memory, remembered, share_with_memory
+from contrastive_jax.methods.memory import BankState, check_memory, remembered, share_with_memory
 from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.similarity import Rows
 
@@ -219,7 +219,7 @@ class SelfConSBank(OneEncoder):
 def by_exit(
     embeddings: dict[str, Float[Array, "sample view dim"]],
 ) -> Float[Array, "sample view exit dim"]:
-    """The exits as one array, the backbone last whatever order a tree map has left."""
+    """The exits as one array, the backbone last regardless of the order in the dict."""
     return jnp.stack([embeddings[name] for name in (*sorted({*embeddings} - {FINAL}), FINAL)], axis=2)
 
 
@@ -230,7 +230,7 @@ def subnetworks(params: Tree) -> list[str]:
 
 
 def with_subnetworks(made: tuple) -> tuple:
-    """What `init` has made. Raises InputError where the network has no exit but its last."""
+    """Returns `made` unchanged; raises InputError if the network has no exit but its last."""
     if not subnetworks(made[0]):
         raise InputError(
             "the network has no sub-network, and this method contrasts one with the backbone: set"

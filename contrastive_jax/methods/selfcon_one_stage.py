@@ -202,7 +202,7 @@ class SelfCon1StageSelfCon(Matching):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SelfCon1StageReleased(OneStage):
-    """One-stage training as the released code has it: three weights, and a backbone that feels the contrast.
+    """One-stage training as the released code has it: three weights, and the contrastive loss trains the backbone too.
 
     Per sub-network `alpha CE + beta KD + gamma SelfCon(sub-network, backbone)`; KD is a cross-entropy with the detached
     backbone's softened posterior, times tau^2. Unlike the paper (`SelfCon1StageSelfCon`), the backbone's features are

@@ -10,9 +10,9 @@ from jaxtyping import Array, Float, Int
 from contrastive_jax import losses
 from contrastive_jax.errors import InputError
 from contrastive_jax.losses import Queue, l2_normalize
+from contrastive_jax.methods.memory import check_memory
 from contrastive_jax.methods.selfcon import subnetworks
 from contrastive_jax.methods.selfcon_one_stage import Matching, Seen
-from contrastive_jax.methods.supcon import check_memory
 from contrastive_jax.models.outputs import FINAL
 
 
@@ -62,7 +62,7 @@ class AgainstMemory(Matching):
         return params, collections, MemoryState(memory)
 
     def scores(self, students: Seen, memory, index: Int[Array, " batch"], key) -> dict[str, Array]:
-        """Logits of every sub-network against the memory, `{name: [batch, 1 + negatives]}`; the own slot is first."""
+        """Logits of each sub-network against the memory, {name: [batch, 1 + negatives]}, the image's own slot first."""
         slots = drawn_slots(key, index, examples=self.examples, negatives=self.negatives)
         return {
             name: losses.memory_scores(l2_normalize(w), memory, slots, tau=self.tau)
@@ -125,7 +125,7 @@ class CompressState(NamedTuple):
     """What CompRess remembers."""
 
     queues: dict[str, Queue]
-    """Of every exit, the last normalised outputs, of the same images; used, then updated."""
+    """Each exit's last normalised outputs, of the same images; used, then updated."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,6 +171,6 @@ class SelfCon1StageCompress(Matching):
 def drawn_slots(
     key: Array, index: Int[Array, " sample"], *, examples: int, negatives: int
 ) -> Int[Array, "sample slot"]:
-    """The own slot, then `negatives` others, uniform over all but the own and drawn with replacement."""
+    """The image's own slot, then `negatives` others, drawn uniformly with replacement."""
     step = jax.random.randint(key, (index.shape[0], negatives), 1, examples)
     return jnp.concatenate([index[:, None], (index[:, None] + step) % examples], axis=1)

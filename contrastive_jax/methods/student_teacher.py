@@ -27,7 +27,7 @@ Exits = dict[str, Float[Array, "batch dim"]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Student(Method):
-    """An encoder and heads in a row, each part applied on its own. It holds no teacher yet."""
+    """An encoder followed by heads, applied one by one. There is no teacher."""
 
     head: ProjectionHead
     """The projector."""

@@ -1,6 +1,6 @@
 """SupCon (Khosla et al. 2020): images of one class attract, everything else repels. Eqs. 2 and 3, with memories.
 
-The paper's baselines are in `supcon_baselines` and `cross_entropy`; SimCLR, its form without labels, in `simclr`.
+The paper's baselines are in `supcon_baselines` and `cross_entropy`; SimCLR, its form without labels, in `generalized`.
 """
 
 import dataclasses
@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from contrastive_jax import losses
-from contrastive_jax.errors import InputError
 from contrastive_jax.losses import Queue, l2_normalize, mean_drop, mean_keep
 from contrastive_jax.methods import metrics
 from contrastive_jax.methods.base import Collections, OneEncoder, Tree
+from contrastive_jax.methods.memory import BankState, check_memory, remembered, share_with_memory
 from contrastive_jax.methods.student_teacher import moving_average
 from contrastive_jax.models.layers import Linear
 from contrastive_jax.models.outputs import FINAL
@@ -82,13 +82,6 @@ class SupConS(OneEncoder):
         per_anchor = losses.supcon(z, label, tau=self.tau, impl=self.similarity)
         mean = mean_drop(per_anchor, losses.has_positive(label))
         return self.loss_scale * mean, state, metrics.by_label("supcon_s", mean, z, label)
-
-
-class BankState(NamedTuple):
-    """What a method with a memory bank remembers."""
-
-    bank: Queue
-    """The last embeddings with the labels that they came with, first in, first out."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -250,22 +243,3 @@ class SupConJoint(OneEncoder):
         found = metrics.by_label("supcon", mean, z, label)
         found |= {"loss_probe": probe, "accuracy_probe": metrics.accuracy(logits, of_view)}
         return self.loss_scale * mean + self.probe_scale * probe, state, found
-
-
-def remembered(memory: Queue) -> Rows:
-    """The entries of a queue as contrasts: they have labels and no identity."""
-    return Rows.of_keys(memory.z, memory.label)
-
-
-def share_with_memory(label, memory: Queue, *, views: int):
-    """Share of samples with a positive in the batch (`views` rows each) or in the memory."""
-    has = losses.has_positive(label, copies=views) | jnp.isin(label, memory.label)
-    return jnp.mean(has, dtype=jnp.float32)
-
-
-def check_memory(field: str, size: int, new: int) -> None:
-    """Raises InputError where a batch's rows do not fit into the memory."""
-    if size < new:
-        raise InputError(
-            f"config.method.{field} is {size}, but every batch brings {new} rows: give at least that."
-        )

@@ -57,8 +57,9 @@ class Checkpoints:
             found = self._manager.restore(step, args=ocp.args.StandardRestore(target))
         except Exception as error:  # orbax and tensorstore raise many types for one fact
             raise InputError(
-                f"the checkpoint {self.folder}/{step} is corrupt or belongs to another run"
-                f" ({first_line(error)}); delete that folder to continue from the previous one."
+                f"the checkpoint {self.folder}/{step} is corrupt, or belongs to another run or an earlier version"
+                f" ({first_line(error)}); start in another --workdir, or move that folder away to continue from an"
+                " older checkpoint if there is one."
             ) from error
         return TrainState(**found)
 

@@ -29,12 +29,12 @@ class Keys(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What the loss's pass over a batch gives beside the gradient."""
+    """What a pass over the batch gives besides the gradient."""
 
     loss: Float[Array, ""]
     collections: Collections
-    method: Tree
-    """The method's new state."""
+    method_state: Tree
+    """The state that `loss` returned."""
     metrics: Metrics
 
 
@@ -42,8 +42,10 @@ def whole(method: Method, state: TrainState, batch: Batch, keys: Keys) -> tuple[
     """The loss of the batch and its gradient in `state.params`, in one pass."""
 
     def loss_of(params):
-        embeddings, collections = method.embed(params, state.collections, state.method, batch, keys.embed)
-        loss, own, metrics = method.loss(embeddings, state.method, batch, state.step, keys.loss)
+        embeddings, collections = method.embed(
+            params, state.collections, state.method_state, batch, keys.embed
+        )
+        loss, own, metrics = method.loss(embeddings, state.method_state, batch, state.step, keys.loss)
         return loss, Pass(loss, collections, own, metrics)
 
     gradient, found = jax.grad(loss_of, has_aux=True)(state.params)
@@ -62,7 +64,7 @@ def micro_batched(
     draws differ from those of `whole`.
     """
     split, replicated = PartitionSpec(DATA), PartitionSpec()
-    fixed = (state.collections, state.method)
+    fixed = (state.collections, state.method_state)
 
     def pieces(tree):
         return jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), tree)
@@ -97,7 +99,7 @@ def micro_batched(
     embeddings, new = forward(state.params, fixed, batch)
 
     def loss_of(embeddings):
-        loss, own, metrics = method.loss(embeddings, state.method, batch, state.step, keys.loss)
+        loss, own, metrics = method.loss(embeddings, state.method_state, batch, state.step, keys.loss)
         return loss, Pass(loss, with_changed(state.collections, new), own, metrics)
 
     cotangent, found = jax.grad(loss_of, has_aux=True)(embeddings)
@@ -106,9 +108,25 @@ def micro_batched(
 
 
 def changed(new: Collections, old: Collections) -> dict[int, Array]:
-    """The leaves that `embed` replaced, by their place in the tree: what it returned as it came is the same object."""
-    leaves = zip(jax.tree.leaves(new), jax.tree.leaves(old), strict=True)
-    return {place: after for place, (after, before) in enumerate(leaves) if after is not before}
+    """The leaves that `embed` replaced, by their place in the tree: what it returned as it came is the same object.
+
+    Raises:
+      InputError: another structure, or a replaced leaf that has no mean over the parts.
+    """
+    if jax.tree.structure(new) != jax.tree.structure(old):
+        raise InputError("the method's embed returned collections of another structure than it was given.")
+    leaves = zip(jax.tree_util.tree_leaves_with_path(new), jax.tree.leaves(old))
+    found = {}
+    for place, ((path, after), before) in enumerate(leaves):
+        if after is before:
+            continue
+        if not jnp.issubdtype(after.dtype, jnp.floating):
+            raise InputError(
+                f"micro_batches > 1 averages what embed changes over the parts, but {jax.tree_util.keystr(path)} in"
+                f" the collections is {after.dtype}: return it unchanged, or keep it in the method's state."
+            )
+        found[place] = after
+    return found
 
 
 def with_changed(old: Collections, found: dict[int, Array]) -> Collections:
@@ -118,7 +136,7 @@ def with_changed(old: Collections, found: dict[int, Array]) -> Collections:
 
 
 def check_micro_batches(parts: int, batch_size: int, devices: int) -> None:
-    """Refuses parts of unequal sizes. A BatchNorm that does not allow parts is refused by `micro_batched`."""
+    """Refuses parts of unequal sizes. A BatchNorm that cannot be split is refused when it runs (`closed_groups`)."""
     if parts < 1 or batch_size % (parts * devices):
         raise InputError(
             f"micro_batches is {parts}: it must divide the {batch_size // devices} images of each device."

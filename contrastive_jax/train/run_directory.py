@@ -23,6 +23,7 @@ from jax.experimental import multihost_utils
 
 import contrastive_jax
 from contrastive_jax.errors import InputError
+from contrastive_jax.parallel.mesh import Stack
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "clu", "tensorflow-datasets")
 
@@ -57,7 +58,7 @@ class RunDirectory:
         multihost_utils.sync_global_devices("run directory is open")
 
     def check(self, config: Mapping[str, Any]) -> None:
-        """Raises what `open` would and changes nothing: to be called before data is read."""
+        """The checks of `open`, without side effects. Call it before reading data."""
         file = self.path / "config.json"
         if self.writes and file.exists():
             differing = differences(json.loads(file.read_text()), json.loads(json.dumps(config)))
@@ -88,12 +89,17 @@ class RunDirectory:
 
     def write_parameters(self, params: Any) -> None:
         if self.writes:
-            text = parameter_overview.get_parameter_overview(params, include_stats=False)
-            (self.path / "parameters.txt").write_text(text + "\n")
+            (self.path / "parameters.txt").write_text(parameter_table(params) + "\n")
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         if self.writes:
             write_json(self.path / "summary.json", summary)
+
+
+def parameter_table(params: Any) -> str:
+    """clu's overview of the parameters: a line for each, and their number."""
+    named = params._asdict() if isinstance(params, Stack) else params
+    return parameter_overview.get_parameter_overview(named, include_stats=False)
 
 
 def differences(old: Mapping, new: Mapping) -> list[str]:

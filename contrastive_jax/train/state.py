@@ -21,9 +21,9 @@ class TrainState(NamedTuple):
     """What the optimizer updates."""
     collections: Collections
     """What the networks keep besides: BatchNorm statistics, frozen arrays."""
-    method: Any
+    method_state: Any
     """The method's own state: a teacher, a queue, a memory."""
-    optimizer: Any
+    optimizer_state: Any
     """The optimizer's state."""
 
 

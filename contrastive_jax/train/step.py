@@ -65,9 +65,9 @@ def train_step(
         gradient_of = functools.partial(micro_batched, parts=training.micro_batches, mesh=mesh)
     found, gradient = gradient_of(method, state, batch, Keys(embed_key, loss_key))
 
-    updates, optimizer = training.optimizer.update(gradient, state.optimizer, state.params)
+    updates, optimizer = training.optimizer.update(gradient, state.optimizer_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    own = method.after_update(params, found.method, state.step)
+    own = method.after_update(params, found.method_state, state.step)
 
     new = TrainState(state.step + 1, params, found.collections, own, optimizer)
     metrics = {
@@ -92,7 +92,7 @@ def compile_step(training: Training, *, seed: int) -> Step:
 def compile_steps(training: Training, data: Resident, *, seed: int) -> Step:
     """`step(state, rows)`: as many updates as `rows` [step, batch] has rows of examples, gathered from `data`.
 
-    All of them are one program, so that the host is asked once.
+    All of them are one program, so the host dispatches once.
     """
 
     def several(state, batch, seed):

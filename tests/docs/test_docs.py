@@ -11,6 +11,8 @@ import pytest
 from commandline import ROOT
 
 from contrastive_jax import losses
+from contrastive_jax.config import schema
+from contrastive_jax.experiment import CHOICES
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 GUIDES = [*PAGES, ROOT / "CONTRIBUTING.md"]
@@ -81,12 +83,16 @@ def test_titled_code_is_an_excerpt_of_that_file(page):
 @pytest.mark.parametrize("page", GUIDES, ids=page_id)
 def test_commands_set_fields_that_exist(page):
     for words in commands(page.read_text()):
-        if any("PROTOCOL" in word or "method.name=" in word for word in words):
+        if any("PROTOCOL" in word for word in words):
             continue
         file, _, argument = next(w for w in words if w.startswith("--config="))[9:].partition(":")
         space = types.ModuleType("config")
         exec(compile((ROOT / file).read_text(), file, "exec"), space.__dict__)
         config = space.get_config(*([argument] if argument else []))
+        for word in words:
+            if word.startswith("--config.method.name="):
+                cls = CHOICES["method"].find(word.partition("=")[2])
+                config.method = {"name": "", **schema.defaults(cls)}
         for word in words:
             match = re.match(r"--config\.([\w.]+)=", word)
             if match and match[1] != "augment.recipe":

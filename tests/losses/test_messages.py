@@ -45,6 +45,10 @@ EXPECTED = {
     "negative tau": "InputError: tau is -1.0; supcon expects a number above 0.",
     "no tau": "TypeError: supcon() missing 1 required keyword-only argument: 'tau'",
     "nested": "InputError: bank has shape (4, 3); selfcon_s_bank expects [slot, dim] with dim = 16, as in exits.",
+    "array tau": "InputError: tau is 0.0; supcon expects a number above 0.",
+    "full queue": "InputError: z has shape (8, 16); push expects at most 4 embeddings of dimension 16.",
+    "other queue": "InputError: z has shape (8, 16); push expects at most 9 embeddings of dimension 3.",
+    "top1 of arrays": "InputError: contrastive_top1 expects Rows, such as similarity.Rows.of_views(z, label).",
     "implementation": "InputError: Unknown similarity implementation 'block': did you mean 'blockwise'?",
     "long": f"UnnormalizedWarning: z has a row of length 2; supcon {UNIT}(z). (messages.py)",
     "long, nested": f"UnnormalizedWarning: exits has a row of length 2; selfcon_su {UNIT}(exits). "

@@ -178,7 +178,7 @@ LIES = [
     (conformance.keeps_structure_types_and_sharding, GrowsItsState, "structure"),
     (conformance.keeps_structure_types_and_sharding, TurnsItsCountIntoAFloat, "type"),
     (conformance.compiles_once, TracesAgain, "traced 2 times"),
-    (conformance.one_device_equals_all, CountsTheDevices, "the loss differs"),
+    (conformance.one_device_equals_several, CountsTheDevices, "the loss differs"),
     (conformance.micro_batched_equals_whole, CentersWhatItEmbeds, "the loss differs"),
     (conformance.resumes_to_the_same_bits, RemembersInPython, "after the restart"),
     (conformance.survives_equal_images, DividesByADistance, "gradient_norm is"),
@@ -192,6 +192,27 @@ LIES = [
 def test_the_suite_catches_a_method_that_lies(check, lie, words):
     with pytest.raises(AssertionError, match=words):
         check(f"{__name__}:{lie.__name__}")
+
+
+def test_devices_that_do_not_divide_a_batch_are_left_out(monkeypatch):
+    for present, used in ((1, 1), (3, 2), (6, 4), (8, 8), (12, 8), (40, 16)):
+        monkeypatch.setattr(jax, "devices", lambda n=present: [None] * n)
+        assert conformance.devices() == used
+
+
+def test_a_key_error_in_the_method_is_not_taken_for_a_batch():
+    class Broken(Honest):
+        """A KeyError of its own."""
+
+        def loss(self, embeddings, state, batch, step, key):
+            return {}["label"]
+
+    tiny = conformance.Trial("supcon")
+    tiny.method = Broken(encoder=tiny.method.encoder, head=tiny.method.head)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conformance, "trial", lambda name: tiny)
+        with pytest.raises(KeyError, match="label"):
+            conformance.declares_its_labels("broken")
 
 
 def test_every_check_has_a_liar():

@@ -6,6 +6,7 @@ import re
 import jax
 import numpy as np
 import pytest
+from commandline import error, run
 from jax.sharding import PartitionSpec
 from tiny import Trial, trial
 
@@ -33,7 +34,7 @@ def test_spread_over_devices_equals_all_on_every_device(spread):
 
 def test_every_device_holds_its_own_network_alone(spread):
     state, _ = spread.step(spread.state(), spread.batch(0))
-    for leaf in jax.tree.leaves((state.params, state.collections, state.optimizer)):
+    for leaf in jax.tree.leaves((state.params, state.collections, state.optimizer_state)):
         assert leaf.sharding.spec == PartitionSpec("cohort") and leaf.shape[0] == 2
         assert {shard.data.shape[0] for shard in leaf.addressable_shards} == {1}
 
@@ -70,3 +71,20 @@ def test_wrong_numbers_of_groups_are_refused():
         make_mesh(jax.devices()[:8], cohort=3)
     with pytest.raises(InputError, match="must divide the 2 networks"):
         Trial("mcl_sharded", 8, 0, cohort=4).run(1)
+
+
+def test_the_commands_take_stacked_networks(tmp_path):
+    tiny = (
+        "--config=configs/mcl.py:digits,resnet8",
+        "--config.method.name=mcl_sharded",
+        "--config.network.width=4",
+        "--config.sampler.per_class=2",
+        "--config.batch_size=16",
+        "--config.epochs=0.02",
+        "--config.cohort_devices=2",
+    )
+    run("main", *tiny, f"--workdir={tmp_path / 'run'}", devices=2)
+    assert "peers" in (tmp_path / "run" / "parameters.txt").read_text()
+    assert "net2" in run("describe", *tiny)
+    out = f"--output={tmp_path / 'net.safetensors'}"
+    assert "stacked" in error("export", f"--run={tmp_path / 'run'}", "--naming=mcl", out)

@@ -39,9 +39,9 @@ def test_memory_moves_half_way_towards_the_batch_after_the_loss():
     tiny = trial("mcl_bank", 1)
     batch = tiny.batch(0)
     state = tiny.state()
-    memory = jax.device_get(state.method.memory)
+    memory = jax.device_get(state.method_state.memory)
     embeddings, views = embedded(tiny, state, batch)
-    _, after, _ = tiny.method.loss(embeddings, state.method, views, STEP, KEY)
+    _, after, _ = tiny.method.loss(embeddings, state.method_state, views, STEP, KEY)
     index = np.asarray(batch["index"])
     for name, z in embeddings["z"].items():
         expected = memory[name].copy()
@@ -59,13 +59,13 @@ def test_slow_copies_follow_and_queues_take_the_keys():
     )
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7),
-        after.method.teacher,
+        after.method_state.teacher,
         expected,
     )
-    for name, queue in after.method.queue.items():
+    for name, queue in after.method_state.queue.items():
         assert int(queue.at) == 16
-        np.testing.assert_array_equal(queue.z[16:], before.method.queue[name].z[16:])
-        assert not np.array_equal(queue.z[:16], before.method.queue[name].z[:16])
+        np.testing.assert_array_equal(queue.z[16:], before.method_state.queue[name].z[16:])
+        assert not np.array_equal(queue.z[:16], before.method_state.queue[name].z[:16])
         np.testing.assert_allclose(np.linalg.norm(queue.z, axis=1), 1, rtol=1e-5)
 
 
@@ -76,7 +76,7 @@ def test_any_subset_of_the_terms_can_be_trained():
 
     def loss(**weights):
         method = dataclasses.replace(whole.method, **weights)
-        value, _, metrics = method.loss(embeddings, state.method, views, STEP, KEY)
+        value, _, metrics = method.loss(embeddings, state.method_state, views, STEP, KEY)
         return float(value), metrics
 
     none = dict(vcl=0.0, soft_vcl=0.0, icl=0.0, soft_icl=0.0)
@@ -112,4 +112,4 @@ def embedded(tiny, state, batch):
     """Embeddings of random views, and the batch with these views."""
     views = {**batch, "view": jax.random.uniform(jax.random.key(1), (16, 1, 8, 8, 1))}
     run = jax.jit(tiny.method.embed)
-    return run(state.params, state.collections, state.method, views, jax.random.key(2))[0], views
+    return run(state.params, state.collections, state.method_state, views, jax.random.key(2))[0], views

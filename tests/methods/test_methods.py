@@ -93,7 +93,7 @@ def test_state_is_a_function_of_the_seed_alone():
 def test_bfloat16_is_for_computation_alone():
     half, full = Trial("selfcon_s", 1, 0, precision="bfloat16"), trial("selfcon_s", 1)
     state, metrics = half.run(2)
-    found = {leaf.dtype for leaf in jax.tree.leaves((state.params, state.collections, state.method))}
+    found = {leaf.dtype for leaf in jax.tree.leaves((state.params, state.collections, state.method_state))}
     assert found == {np.dtype("float32")}
     reference = full.run(2)[1]
     assert metrics[0]["loss"] != reference[0]["loss"], "nothing was computed in bfloat16"

@@ -74,7 +74,7 @@ def test_the_teacher_moves_by_the_stated_rule(name):
 def test_the_teacher_is_the_moving_average_of_the_student(name):
     tiny = trial(name, 1)
     state, fields = tiny.state(), vars(tiny.method)
-    teacher = jax.device_get(state.method.teacher)
+    teacher = jax.device_get(state.method_state.teacher)
     for leaf, own in zip(jax.tree.leaves(teacher), jax.tree.leaves(prune(state.params, teacher))):
         np.testing.assert_array_equal(leaf, own)
     names = {
@@ -89,7 +89,7 @@ def test_the_teacher_is_the_moving_average_of_the_student(name):
         student = jax.device_get(prune(state.params, teacher))
         m = RULES[name](fields["teacher_momentum"], step, fields.get("total_steps"))
         teacher = jax.tree.map(lambda old, new, m=m: m * old + (1 - m) * new, teacher, student)
-        moved = jax.device_get(state.method.teacher)
+        moved = jax.device_get(state.method_state.teacher)
         for expected, found in zip(jax.tree.leaves(teacher), jax.tree.leaves(moved)):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
@@ -135,7 +135,7 @@ def test_a_network_with_stochastic_depth_gets_a_key(cls):
 
 
 def test_a_queue_smaller_than_a_batch_is_refused():
-    with pytest.raises(InputError, match="hold a batch of 8"):
+    with pytest.raises(InputError, match="brings 8 rows"):
         MoCo(**PARTS, batch_size=8, queue_size=4)
 
 

@@ -64,15 +64,15 @@ def test_a_state_with_a_center_is_micro_batched_and_checkpointed(tmp_path):
     state, (one, two) = tiny.run(2)
     assert one["rows"] == conformance.BATCH
     expected = 0.9 * 0.1 * one["mean"] + 0.1 * two["mean"]
-    np.testing.assert_allclose(state.method.center, expected, rtol=1e-5, atol=1e-7)
-    assert np.any(np.abs(state.method.center) > 1e-3)
+    np.testing.assert_allclose(state.method_state.center, expected, rtol=1e-5, atol=1e-7)
+    assert np.any(np.abs(state.method_state.center) > 1e-3)
 
     half, _ = tiny.run(1)
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(half)
     restored = checkpoints.restore(tiny.state())
     checkpoints.close()
-    assert isinstance(restored.method, CenteredState)
+    assert isinstance(restored.method_state, CenteredState)
     resumed, _ = tiny.step(restored, tiny.batch(1))
     for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(resumed), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -78,9 +78,9 @@ def test_no_two_draws_share_a_key(monkeypatch):
 @pytest.mark.parametrize("step", [0, 7])
 def test_the_step_reaches_loss_and_after_update(step):
     state, metrics = run(step)
-    assert metrics["step"] == state.method.loss_step == state.method.update_step == step
+    assert metrics["step"] == state.method_state.loss_step == state.method_state.update_step == step
     assert state.step == step + 1
-    np.testing.assert_array_equal(state.method.params, state.params["w"])
+    np.testing.assert_array_equal(state.method_state.params, state.params["w"])
 
 
 def test_the_rate_of_this_step_is_applied_and_logged():
