@@ -11,11 +11,13 @@ from tiny import trial
 from contrastive_jax.errors import InputError
 from contrastive_jax.losses import l2_normalize
 from contrastive_jax.methods.byol import BYOL
+from contrastive_jax.methods.mcl_memory import MCLMoCo
 from contrastive_jax.methods.moco import MoCo, MoCoState, MoCoV3
 from contrastive_jax.methods.sdssl import SDSSLBYOL, SDSSLMoCoV3, SDSSLSimCLR
 from contrastive_jax.methods.student_teacher import TeacherState
 from contrastive_jax.models.heads import ProjectionHead
 from contrastive_jax.models.parts import prune
+from contrastive_jax.models.resnet import ResNet
 from contrastive_jax.models.vit import ViT
 
 TOTAL = 10
@@ -132,6 +134,46 @@ def test_a_network_with_stochastic_depth_gets_a_key(cls):
     embeddings, after = jax.eval_shape(method.embed, params, collections, state, batch(), jax.random.key(1))
     assert jax.tree.structure(after) == jax.tree.structure(collections)
     assert all(leaf.shape[0] == 8 for leaf in jax.tree.leaves(embeddings))
+
+
+def doubled(tree):
+    return jax.tree.map(lambda leaf: 2 * leaf, tree)
+
+
+@pytest.mark.parametrize("cls", [BYOL, SDSSLMoCoV3, MoCo, MCLMoCo])
+def test_predictions_come_from_the_student_and_targets_from_the_teacher_each_from_its_view(cls):
+    """Doubling one network's parameters, or changing one view, changes what comes of it and nothing else."""
+    if cls is MCLMoCo:
+        method = cls(encoder=ResNet(depth=8, width=2), head=ProjectionHead(dim=4), batch_size=8, queue_size=8)
+    else:
+        own: dict[str, Any] = {"batch_size": 8} if cls is MoCo else {"total_steps": TOTAL}
+        method = cls(encoder=ENCODER, head=HEAD.clone(hidden_norm=False, output_norm="none"), **own)
+    queues = cls in (MoCo, MCLMoCo)
+    ours, theirs = ("query", "key") if queues else ("prediction", "target")
+    params, collections, state = jax.jit(method.init)(jax.random.key(0), views())
+
+    @jax.jit
+    def embed(params, teacher, view):
+        given = state._replace(teacher=teacher)
+        found, _ = method.embed(params, collections, given, {**batch(), "view": view}, jax.random.key(1))
+        return found[ours], found[theirs]
+
+    def changed(a, b):
+        return [bool(np.any(x != y)) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b))]
+
+    before = embed(params, state.teacher, views())
+    student = embed(doubled(params), state.teacher, views())
+    teacher = embed(params, doubled(state.teacher), views())
+    assert all(changed(before[0], student[0])) and not any(changed(before[1], student[1]))
+    assert all(changed(before[1], teacher[1])) and not any(changed(before[0], teacher[0]))
+    for view in (0, 1):
+        moved = embed(params, state.teacher, views().at[:, view].multiply(0.5))
+        if queues:  # the query is of the first view, the key of the second
+            assert any(changed(before[0], moved[0])) == (view == 0)
+            assert any(changed(before[1], moved[1])) == (view == 1)
+        else:
+            for a, b in zip(before, moved):
+                assert np.any(a[:, view] != b[:, view]) and not np.any(a[:, 1 - view] != b[:, 1 - view])
 
 
 def test_a_queue_smaller_than_a_batch_is_refused():

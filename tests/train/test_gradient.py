@@ -1,5 +1,6 @@
 """Micro-batches give the gradient of the whole batch, on one device and on eight, with one all-reduce."""
 
+import dataclasses
 import re
 
 import flax.linen as nn
@@ -10,6 +11,7 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from contrastive_jax.errors import InputError
+from contrastive_jax.methods import Collections, OneEncoder
 from contrastive_jax.methods.generalized import SimCLR
 from contrastive_jax.methods.selfcon import SelfConS
 from contrastive_jax.methods.supcon import SupCon
@@ -119,6 +121,52 @@ def test_one_all_reduce_of_the_gradient_whatever_the_number_of_parts():
     assert not any("all-reduce" in body for body in bodies)
     assert "all-reduce" in text
     assert batch["view"].sharding.spec == PartitionSpec("data")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dropping(OneEncoder):
+    """z = w * mask: the gradient of sum(z) in w is the number of entries kept, which is loss / w."""
+
+    def init(self, key, views):
+        return {"w": jnp.asarray(2.0)}, Collections({}), ()
+
+    def embed(self, params, collections, state, batch, key):
+        mask = jax.random.bernoulli(key, 0.5, (len(batch["view"]), 64))
+        return params["w"] * mask, collections
+
+    def loss(self, embeddings, state, batch, step, key):
+        key = jax.random.uniform(key)
+        return jnp.sum(embeddings), state, {"kept": embeddings, "step": step, "key": key}
+
+
+@pytest.mark.parametrize("devices", [1, 8])
+def test_micro_batches_draw_once_for_both_passes_and_anew_for_every_part_and_device(devices):
+    method = Dropping(encoder=Plain(), head=ProjectionHead(dim=8))
+    mesh, state, batch, keys = setting(method, devices)
+    state = state._replace(step=jnp.asarray(5))
+    keys = keys._replace(loss=jax.random.key(9))
+    with jax.set_mesh(mesh):
+        run = jax.jit(lambda s, b: micro_batched(method, s, b, keys, parts=2, mesh=mesh))
+        found, gradient = run(state, batch)
+    np.testing.assert_allclose(gradient["w"], found.loss / 2.0)
+    per_part = np.asarray(found.metrics["kept"]).reshape(2 * devices, -1)
+    assert len(np.unique(per_part, axis=0)) == 2 * devices
+    assert found.metrics["step"] == 5 and found.metrics["key"] == jax.random.uniform(keys.loss)
+
+
+def test_collections_that_cannot_be_averaged_are_refused():
+    class Counting(Dropping):
+        def init(self, key, views):
+            return {"w": jnp.asarray(2.0)}, Collections({"count": jnp.zeros((), jnp.int32)}), ()
+
+        def embed(self, params, collections, state, batch, key):
+            z, _ = super().embed(params, collections, state, batch, key)
+            return z, collections._replace(network={"count": collections.network["count"] + 1})
+
+    method = Counting(encoder=Plain(), head=ProjectionHead(dim=8))
+    mesh, state, batch, keys = setting(method, 1)
+    with jax.set_mesh(mesh), pytest.raises(InputError, match="count.* is int32"):
+        jax.eval_shape(lambda s, b: micro_batched(method, s, b, keys, parts=2, mesh=mesh), state, batch)
 
 
 def test_unequal_parts_are_refused():
