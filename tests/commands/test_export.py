@@ -61,6 +61,22 @@ def test_one_sentence(run, tmp_path, capsys, flags, said):
     assert said in capsys.readouterr().err
 
 
+def test_the_student_is_exported_and_not_its_teacher(tmp_path):
+    tiny = trial("byol", 1)
+    state = tiny.state()
+    teacher = jax.tree.map(lambda leaf: leaf + 7, state.collections.teacher)
+    state = state._replace(collections=state.collections._replace(teacher=teacher))
+    path, file = tmp_path / "run", tmp_path / "a.safetensors"
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps(tiny.parts.config))
+    checkpoints = Checkpoints(path / "checkpoints")
+    checkpoints.save(state)
+    checkpoints.close()
+    assert COMMAND.main([f"--run={path}", f"--output={file}", "--naming=torchvision"]) == 0
+    means = {name: array for name, array in files.read(file).items() if name.endswith("running_mean")}
+    assert means and not any(np.any(array) for array in means.values())
+
+
 def test_a_run_starts_from_weights(run, tmp_path):
     """Its backbone exported as torchvision's and taken up by a new run of another seed; all else is fresh."""
     file, workdir = tmp_path / "a.safetensors", tmp_path / "b"

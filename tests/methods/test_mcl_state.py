@@ -6,15 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import Trial, experiment, trial
+from by_hand import KEY, LABEL, STEP, batch_of, compiled, filled_queue, made, unit
+from tiny import BATCH, Trial, experiment, trial
 
+from contrastive_jax import losses
 from contrastive_jax.errors import InputError
 from contrastive_jax.losses import l2_normalize
-from contrastive_jax.methods.mcl_memory import drawn_by_class, slots_by_class
+from contrastive_jax.methods.mcl_memory import MCLBankState, MCLMoCoState, drawn_by_class, slots_by_class
 
 LABELS = np.array([2, 0, 1, 1, 0, 2, 2, 0, 1, 2, 3], np.int32)
-STEP = jnp.zeros((), jnp.int32)
-KEY = jax.random.key(3)
 
 
 def test_slots_are_drawn_by_class():
@@ -47,6 +47,72 @@ def test_memory_moves_half_way_towards_the_batch_after_the_loss():
         expected = memory[name].copy()
         expected[index] = l2_normalize(0.5 * memory[name][index] + 0.5 * z)
         np.testing.assert_allclose(after.memory[name], expected, rtol=1e-6)
+
+
+def networks(seed, dim=8):
+    """Made-by-hand embeddings of two networks."""
+    return {"net1": unit(seed, BATCH, dim), "net2": unit(seed + 1, BATCH, dim)}
+
+
+def check_terms(metrics, expected):
+    assert len({round(float(value), 4) for value in expected.values()}) == len(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(metrics[f"loss_{name}"], value, rtol=1e-5, err_msg=name)
+
+
+def test_every_term_of_the_batch_is_its_loss():
+    method = made("mcl", tau=0.2, soft=2.0)
+    z = networks(1)
+    embeddings = {"z": z, "logits": networks(3, 10)}
+    _, _, metrics = compiled(method)(embeddings, (), batch_of(method), STEP, KEY)
+    v, hard, soft = list(z.values()), dict(tau=0.2), dict(tau=0.2, soft=2.0)
+    expected = {
+        "vcl": losses.vcl(v, LABEL, **hard),
+        "icl": losses.icl(v, LABEL, **hard),
+        "soft_vcl": losses.soft_vcl(v, **soft),
+        "soft_icl": losses.soft_icl(v, **soft),
+    }
+    check_terms(metrics, {name: jnp.mean(values) for name, values in expected.items()})
+
+
+def test_every_term_of_the_memory_is_its_loss():
+    method = made("mcl_bank", tau=0.2, soft=2.0, negatives=24, positives=2)
+    z, examples = networks(1), len(method.labels)
+    memory = {"net1": unit(5, examples, 8), "net2": unit(6, examples, 8)}
+    slots = slots_by_class(np.asarray(method.labels), method.num_classes)
+    embeddings, batch = {"z": z, "logits": networks(3, 10)}, batch_of(method)
+    _, _, metrics = compiled(method)(embeddings, MCLBankState(memory, slots), batch, STEP, KEY)
+    drawn = drawn_by_class(KEY, slots, batch["index"], LABEL, positives=2, negatives=24)
+    given, hard, soft = (
+        (list(z.values()), list(memory.values()), *drawn),
+        dict(tau=0.2),
+        dict(tau=0.2, soft=2.0),
+    )
+    expected = {
+        "vcl": losses.vcl_memory(*given, **hard),
+        "icl": losses.icl_memory(*given, **hard),
+        "soft_vcl": losses.soft_vcl_memory(*given, **soft),
+        "soft_icl": losses.soft_icl_memory(*given, **soft),
+    }
+    check_terms(metrics, {name: jnp.mean(values) for name, values in expected.items()})
+
+
+def test_every_term_of_the_queues_is_its_loss():
+    method = made("mcl_moco", tau=0.2, soft=2.0)
+    q, k = networks(1), networks(3)
+    queue = {"net1": filled_queue(32, 8, at=0), "net2": filled_queue(32, 8, at=0)._replace(z=unit(9, 32, 8))}
+    _, _, metrics = compiled(method)(
+        {"query": q, "key": k}, MCLMoCoState({}, queue), batch_of(method), STEP, KEY
+    )
+    given = (list(q.values()), list(k.values()), [entries.z for entries in queue.values()])
+    hard, soft = dict(tau=0.2), dict(tau=0.2, soft=2.0)
+    expected = {
+        "vcl": losses.vcl_moco(*given, **hard),
+        "icl": losses.icl_moco(*given, **hard),
+        "soft_vcl": losses.soft_vcl_moco(*given, **soft),
+        "soft_icl": losses.soft_icl_moco(*given, **soft),
+    }
+    check_terms(metrics, {name: jnp.mean(values) for name, values in expected.items()})
 
 
 def test_slow_copies_follow_and_queues_take_the_keys():

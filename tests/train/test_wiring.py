@@ -103,12 +103,14 @@ def test_the_loss_that_is_logged_is_the_one_that_is_trained():
 
 
 @pytest.mark.parametrize("parts", [1, 2, 4])
-def test_micro_batches_reach_the_networks(parts):
-    setting = training(parts)
+def test_micro_batches_reach_the_networks_and_step_and_keys_the_loss(parts):
+    setting, seed = training(parts), np.uint32(0)
     with jax.set_mesh(setting.mesh):
-        _, metrics = jax.jit(functools.partial(train_step, setting))(start(setting), batch(), np.uint32(0))
+        state, metrics = jax.jit(functools.partial(train_step, setting))(start(setting, 7), batch(), seed)
     np.testing.assert_array_equal(metrics["rows"], np.full(BATCH, BATCH / parts))
     assert len(np.unique(metrics["embed_key"])) == parts, "every part draws from a key of its own"
+    assert metrics["step"] == state.method_state.loss_step == state.method_state.update_step == 7
+    assert metrics["loss_key"] == run(7)[1]["loss_key"]
 
 
 def test_the_seed_of_the_compiled_step_is_the_runs():
