@@ -5,11 +5,12 @@ import sys
 import numpy as np
 import pytest
 
+from contrastive_jax.config import schema
 from contrastive_jax.config.presets import pretraining
 from contrastive_jax.config.sections import EVALUATION, PRETRAINING, recipe_fields
 from contrastive_jax.data import sources
 from contrastive_jax.errors import InputError
-from contrastive_jax.experiment import assemble
+from contrastive_jax.experiment import LearningRate, assemble
 from contrastive_jax.recipes import augmentations
 
 VIEWS = """
@@ -169,3 +170,7 @@ def test_a_network_of_the_users_in_a_configs_argument(tmp_path, monkeypatch):
     assert config["network"]["name"] == "lab_nets:TinyNet" and config["network"]["width"] == 4
     method = assemble(config).method(num_classes=2, labels=np.arange(8) % 2)
     assert type(method.encoder).__name__ == "TinyNet"
+
+
+def test_an_integer_becomes_a_float_where_one_is_due():
+    assert type(schema.build(LearningRate, "learning_rate", {"peak": 1}).peak) is float

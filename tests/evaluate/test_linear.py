@@ -231,3 +231,10 @@ def test_the_ensemble_is_the_mean_of_logits():
 def test_wrong_input_is_refused(wrong, words):
     with pytest.raises(InputError, match=words):
         wrong()
+
+
+def test_every_epoch_has_an_order_of_its_own():
+    protocol = Protocol(shuffle=True, batch_size=4)
+    first, again, second = (linear._batches(np.arange(20), epoch, protocol)[0].ravel() for epoch in (0, 0, 1))
+    assert np.array_equal(first, again) and not np.array_equal(first, second)
+    assert np.array_equal(np.sort(second), np.arange(20))

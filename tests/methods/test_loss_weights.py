@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny import BATCH, METHODS, Plain, trial
 
+from contrastive_jax import losses
 from contrastive_jax.methods.mcl_memory import MCLBankState, slots_by_class
 
 KEY = jax.random.key(3)
@@ -155,3 +156,29 @@ def test_the_momentum_that_is_logged_is_that_of_the_step(name):
         ((_, metrics),) = losses_of(name, {"teacher_momentum": 0.8, "total_steps": total}, step=step)
         expected = 1 - 0.2 * (1 + np.cos(np.pi * step / total)) / 2
         np.testing.assert_allclose(metrics["teacher_momentum"], expected, rtol=1e-6)
+
+
+ELSEWHERE = {"teacher_momentum", "memory_momentum", "blend_min", "blend_power", "blend_rate"}
+"""Numbers that act after the loss, and those of the margin's blend, which has a test of its own."""
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_number_of_a_method_reaches_its_loss(name):
+    fields = dataclasses.fields(trial(name).method)
+    knobs = {
+        f.name: 0.3 * f.default + 0.011
+        for f in fields
+        if isinstance(f.default, float) and f.name not in ELSEWHERE
+    }
+    on = {"distillation": "ensemble"} if name in ("MCL", "MCLSharded") else {}
+    (before, _), *after = losses_of(name, on, *(on | {knob: value} for knob, value in knobs.items()))
+    idle = [knob for knob, (loss, _) in zip(knobs, after) if abs(loss - before) <= 1e-6 * abs(before)]
+    assert idle == []
+
+
+def test_supcon_s_leaves_out_images_that_are_alone_in_their_class():
+    method, embeddings, _ = inputs("SupConS")
+    label = jnp.asarray([0, 0, 1, 2, *[3] * 12])
+    loss, _, _ = method.loss(embeddings, (), BATCH_OF | {"label": label}, STEP, KEY)
+    per_anchor = losses.supcon(embeddings["final"], label, tau=method.tau)
+    np.testing.assert_allclose(loss, method.loss_scale * np.sum(per_anchor) / 14, rtol=1e-5)

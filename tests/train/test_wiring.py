@@ -12,6 +12,7 @@ from recording import SLOPE, Recording
 from tiny import BATCH, experiment
 
 from contrastive_jax.augment.views import Recipe
+from contrastive_jax.methods import Collections
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train import step as step_module
 from contrastive_jax.train.optimizers import SGD
@@ -186,3 +187,26 @@ def test_epochs_between_checkpoints_and_looks_become_steps():
     )
     assert dataclasses.astuple(parts.periods(10)) == (7, 20, 5)
     assert dataclasses.astuple(parts.periods(20)) == (7, 40, 10)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counting(Recording):
+    """Its network counts the passes."""
+
+    def init(self, key, views):
+        params, _, state = super().init(key, views)
+        return params, Collections({"batch_stats": {"passes": jnp.zeros(())}}), state
+
+    def embed(self, params, collections, state, batch, key):
+        found, _ = super().embed(params, collections, state, batch, key)
+        passes = collections.network["batch_stats"]["passes"] + 1
+        return found, Collections({"batch_stats": {"passes": passes}})
+
+
+def test_the_networks_collections_are_those_of_the_step():
+    for parts in (1, 2):
+        setting = training(parts, Counting())
+        with jax.set_mesh(setting.mesh):
+            step = jax.jit(functools.partial(train_step, setting))
+            state, _ = step(start(setting), batch(), np.uint32(0))
+        assert state.collections.network["batch_stats"]["passes"] == 1

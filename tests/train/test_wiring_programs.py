@@ -180,3 +180,32 @@ def test_a_key_augments_every_image_and_no_key_leaves_it_alone():
         assert np.mean(np.isclose(a, b, atol=1e-4)) < 0.2
     twice = extract({}, {}, np.concatenate([images[:8], images[:8]]), jax.random.key(0))["final"]
     assert np.mean(np.isclose(twice[:8], twice[8:], atol=1e-4)) < 0.2, "both batches draw the same crops"
+
+
+def test_the_checkpoint_of_the_settings_is_judged_and_the_control_is_untrained(tmp_path, monkeypatch):
+    asked, judged = [], []
+    trained = EMPTY._replace(step=jnp.asarray(9), params={"w": jnp.ones(3)})
+    restored = types.SimpleNamespace(
+        restore=lambda state, step: asked.append(step) or trained, close=lambda: None
+    )
+    found = types.SimpleNamespace(top1={"final": 50.0})
+    monkeypatch.setattr(linear_eval, "create", lambda *args: EMPTY)
+    monkeypatch.setattr(linear_eval, "Checkpoints", lambda *args, **kwargs: restored)
+    monkeypatch.setattr(linear_eval, "make_extract", lambda *args, **kwargs: None)
+    monkeypatch.setattr(linear_eval, "report", lambda result: {})
+    monkeypatch.setattr(linear_eval.baselines, "pixel_logistic_regression", lambda *args: 1.0)
+    monkeypatch.setattr(
+        linear_eval,
+        "judge_linearly",
+        lambda state, *, name, **rest: judged.append((name, state)) or (found, {}, {}),
+    )
+    for step in (-1, 4):
+        settings = Evaluation(step=step, knn=(), controls=True)
+        (tmp_path / str(step)).mkdir()
+        summary = linear_eval.judge_run(
+            experiment("supcon"), opened(tmp_path / str(step)), settings, Protocol()
+        )
+        assert summary["step"] == 9
+    assert asked == [None, 4]
+    assert [name for name, _ in judged] == ["trained encoder", "untrained encoder"] * 2
+    assert all(state is (trained if name == "trained encoder" else EMPTY) for name, state in judged)
