@@ -31,8 +31,7 @@ def step(params, opt_state, images, label, key):
 
 
 # %% 512 images per step, split over the devices.
-for number in range(60):
-    rows_key, noise_key = jax.random.split(jax.random.fold_in(jax.random.key(0), number))
+for number, (rows_key, noise_key) in enumerate(jax.random.split(jax.random.key(0), (60, 2))):
     rows = jax.random.choice(rows_key, len(digits.target), (512,), replace=False)
     batch = jax.device_put((digits.data[rows] / 16, digits.target[rows]), PartitionSpec("data"))
     params, opt_state, loss = step(params, opt_state, *batch, noise_key)
