@@ -8,6 +8,10 @@ class InputError(Exception):
     """Bad input in one sentence; commands print it without a traceback and exit with status 2."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with a sentence that says what was kept; commands print it and exit with status 130."""
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """`did you mean 'x'?` if something valid is close to `name`, else the list of what is valid."""
     valid = sorted(valid)

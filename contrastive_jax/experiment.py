@@ -195,12 +195,17 @@ class Experiment:
         """Height, width and channels of what the networks see."""
         return view_shape(self.recipe, *dataset.image_shape)
 
-    def learning_rate_schedule(self, steps_per_epoch: float) -> optax.Schedule:
-        """Step -> learning rate."""
+    @property
+    def peak_learning_rate(self) -> float:
+        """The peak after scaling with the batch."""
         rate = self.learning_rate
-        peak = schedules.scaled_peak(
+        return schedules.scaled_peak(
             rate.peak, rate.scaling, batch_size=self.run.batch_size, reference=rate.reference_batch
         )
+
+    def learning_rate_schedule(self, steps_per_epoch: float) -> optax.Schedule:
+        """Step -> learning rate."""
+        peak = self.peak_learning_rate
         return self.schedule.schedule(peak, epochs=self.run.epochs, steps_per_epoch=steps_per_epoch)
 
     def _part(self, section: str, **provided: Any) -> Any:

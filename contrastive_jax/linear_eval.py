@@ -22,6 +22,7 @@ from contrastive_jax.config.schema import build
 from contrastive_jax.config.sections import EVALUATION
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.sources import open_split
+from contrastive_jax.data.split import MissingSplit
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import baselines, knn
 from contrastive_jax.evaluate.accuracy import ENSEMBLE
@@ -30,7 +31,7 @@ from contrastive_jax.evaluate.linear import Epoch, Features
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.selection import LinearResult, evaluate
 from contrastive_jax.evaluate.settings import Evaluation
-from contrastive_jax.experiment import Experiment, assemble, part
+from contrastive_jax.experiment import Data, Experiment, assemble, part
 from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
@@ -48,10 +49,10 @@ def judge(config: dict[str, Any]) -> None:
     run = RunDirectory(pathlib.Path(settings.pretrained))
     experiment = assemble(run.config())
     record = RunDirectory(run.path / settings.folder, elsewhere="choose another --config.folder")
-    record.open(config)
-    started = time.perf_counter()
-    found = judge_run(experiment, run, settings, protocol)
-    record.write_summary({**found, "seconds": time.perf_counter() - started})
+    with record.open(config):
+        started = time.perf_counter()
+        found = judge_run(experiment, run, settings, protocol)
+        record.write_summary({**found, "seconds": time.perf_counter() - started})
     print(f"\n{run.path} at step {found['step']}: test accuracy in percent")
     print(accuracy_table(found["top1"]))
     print(f"Details: {record.path / 'summary.json'}")
@@ -105,10 +106,16 @@ def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[Dataset, Da
     """The training and test images of the judgement, in memory."""
     data = experiment.data
     if settings.source:
-        data = dataclasses.replace(data, source=settings.source, data_dir=settings.data_dir)
+        data = Data(source=settings.source, data_dir=settings.data_dir, image_size=data.image_size)
     found = []
-    for split in (data.train_split, data.test_split):
-        images = open_split(data.source, split, data.data_dir, data.image_size)
+    for split in (settings.train_split or data.train_split, settings.test_split or data.test_split):
+        try:
+            images = open_split(data.source, split, data.data_dir, data.image_size)
+        except MissingSplit as error:
+            raise InputError(
+                f"in '{data.source}' {error} Give --config.train_split and --config.test_split, for example"
+                " train[:90%] and train[90%:] (which tests on pictures that the encoder may have been trained on)."
+            ) from error
         if not images.labelled:
             raise InputError(
                 f"'{images.name}' has no labels to judge with: give --config.source, a set that has."

@@ -18,7 +18,7 @@ from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate.cost import ALL, Cost, costs
 from contrastive_jax.experiment import Experiment, assemble, compute_dtype
 from contrastive_jax.models.outputs import FINAL
-from contrastive_jax.train.run_directory import parameter_table
+from contrastive_jax.train.run_directory import parameter_count, parameter_table
 
 
 def describe(config: dict[str, Any], *, input: int = 0, classes: int = 10, examples: int = 50_000) -> None:
@@ -63,7 +63,7 @@ def describe_experiment(
 
     batch = {"view": view, "label": row, "index": row}
     whole = costs(step, params, (collections, state), batch, key)["step"]
-    per_image = Cost(total(params), whole.macs // batch_size, whole.activations // batch_size)
+    per_image = Cost(parameter_count(params), whole.macs // batch_size, whole.activations // batch_size)
     views = f"{method.views} view{'s' if method.views > 1 else ''}"
     return params, found | {f"training step, {views}": per_image}
 
@@ -87,10 +87,6 @@ def table(found: dict[str, Cost]) -> str:
 def name_of(experiment: Experiment) -> str:
     """`selfcon_s on resnet`."""
     return " on ".join(experiment.config[section]["name"] for section in ("method", "network"))
-
-
-def total(params: dict) -> int:
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 COMMAND = Command(

@@ -48,10 +48,10 @@ def start(
     tensors = files.read(pathlib.Path(weights))
     state, shape = fresh(experiment)
     state = fill(state, shape, tensors, experiment, naming, part=part, prefix=prefix, without=without)
-    run.open(experiment.config)
-    checkpoints = Checkpoints(run.checkpoints)
-    checkpoints.save(state)
-    checkpoints.close()
+    with run.open(experiment.config):
+        checkpoints = Checkpoints(run.checkpoints)
+        checkpoints.save(state)
+        checkpoints.close()
     print(f"{run.path} begins with {weights}; continue with python -m contrastive_jax.main.")
 
 

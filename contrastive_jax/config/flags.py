@@ -100,11 +100,17 @@ class Command:
                 _join(*(flag.value(values) for flag in PROCESSES))
             return self.run(**given) or 0
         except InputError as error:
-            sys.stdout.flush()
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            if self.config and _several():
-                os._exit(2)  # the others may wait for this process in a collective, and it for them at exit
-            return 2
+            return self._stop(2, f"error: {error}")
+        except KeyboardInterrupt as signal:
+            return self._stop(130, str(signal) or "interrupted.")
+
+    def _stop(self, status: int, words: str) -> int:
+        """Says why the command ends before its work is done, and returns its exit status."""
+        sys.stdout.flush()
+        print(words, file=sys.stderr, flush=True)
+        if self.config and _several():
+            os._exit(status)  # the others may wait for this process in a collective, and it for them at exit
+        return status
 
     def parse(self, arguments: Sequence[str]) -> flags.FlagValues:
         """The flags of a command line. Raises InputError for what cannot be parsed."""

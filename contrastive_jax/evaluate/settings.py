@@ -17,6 +17,10 @@ class Evaluation:
     """Data set to judge on; empty: that of the pretraining run."""
     data_dir: str = ""
     """Folder of that data set."""
+    train_split: str = ""
+    """What the classifiers are trained on; empty: the run's, or `train` of another data set."""
+    test_split: str = ""
+    """What they are tested on; empty: the run's, or `test` of another data set."""
     batch_size: int = 512
     """Images that the encoder sees at a time."""
     knn: tuple[int, ...] = (20, 200)

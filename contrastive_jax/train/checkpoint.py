@@ -63,9 +63,13 @@ class Checkpoints:
             ) from error
         return TrainState(**found)
 
-    def close(self) -> None:
+    def wait(self) -> None:
         """Waits for what is being written."""
         self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits, and gives up the folder."""
+        self.wait()
         self._manager.close()
 
 

@@ -46,7 +46,7 @@ class Pending:
 
 def non_finite(name: str, step: int, value: float, last_good: int | None) -> str:
     kept = (
-        "no checkpoint was written yet"
+        "no checkpoint was written yet, and another config may take this --workdir"
         if last_good is None
         else f"the last good checkpoint is step {last_good}"
     )
