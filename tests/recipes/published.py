@@ -34,6 +34,7 @@ FAMILIES = {
     "supcon": f"""{SUPCONTRAST} epochs=1000.0 learning_rate.peak=0.5
         schedule.warmup_epochs=10.0 schedule.warmup_from=0.01""",
     "selfcon": f"{SELFCON} epochs=1000.0 batch_size=256 learning_rate.peak=0.0625",
+    "cross_entropy": f"{SUPCONTRAST} epochs=500.0 batch_size=1024",
     "one_stage": f"{SELFCON} {EXIT} epochs=500.0 batch_size=512 learning_rate.peak=0.125",
     "sdssl": f"""{COSINE} {LINEAR_256} {NO_BIASES} epochs=300.0 head.dim=256 head.depth=3 head.hidden=4096
         head.hidden_norm=True optimizer.name=adamw optimizer.weight_decay=0.1 optimizer.decay=kernels
@@ -51,6 +52,8 @@ FAMILIES = {
 }
 """What all configs of a family share."""
 
+SUPCONTRAST_CE = """learning_rate.peak=0.8 learning_rate.scaling=none schedule.warmup_epochs=10.0
+    schedule.warmup_from=0.01 """
 LARGE = "batch_size=1024 learning_rate.scaling=none "
 MEMORY = "batch_size=256 learning_rate.scaling=linear learning_rate.reference_batch=1024 "
 TAU_01 = "method.tau=0.1 method.loss_scale=1.4285714285714286 "  # tau / 0.07
@@ -87,11 +90,11 @@ CONFIGS = {
         f"{LARGE} method.tau=1.0 method.loss_scale=1.0 method.views=1",
     ),
     "supcon_large_margin": (
-        "supcon",
-        "supcon_cifar",
-        f"{LARGE} method.margin=4 method.blend=1000.0 method.blend_rate=2e-5 method.blend_power=45.0",
+        "cross_entropy",
+        "crop_flip",
+        f"{SUPCONTRAST_CE} method.margin=4 method.blend=1000.0 method.blend_rate=2e-5 method.blend_power=45.0",
     ),
-    "supcon_cross_entropy": ("supcon", "supcon_cifar", f"{LARGE} method.name=cross_entropy"),
+    "supcon_cross_entropy": ("cross_entropy", "crop_flip", f"{SUPCONTRAST_CE} method.name=cross_entropy"),
     "simclr": ("supcon", "supcon_cifar", f"{LARGE} {TAU_05}"),
     "selfcon_s": ("selfcon", "selfcon", f"{EXIT} {TAU_01}"),
     "selfcon_s_bank": ("selfcon", "selfcon", f"{EXIT} {TAU_01} method.bank_size=1024"),
@@ -101,24 +104,29 @@ CONFIGS = {
     "selfcon_mu_joint": ("selfcon", "selfcon", f"{EXIT} {TAU_05}"),
     "selfcon_su": ("selfcon", "selfcon", f"{EXIT} {TAU_05}"),
     "supcon_s": ("selfcon", "selfcon", f"{TAU_01} network.subnetworks=()"),
-    "cross_entropy": ("selfcon", "selfcon", "network.subnetworks=()"),
-    "selfcon_1stage_byol": ("one_stage", "selfcon", f"{FEATURES} method.beta=1.0"),
+    "cross_entropy": (
+        "cross_entropy",
+        "crop_flip",
+        """network.subnetworks=() schedule.warmup_epochs=0.0 learning_rate.peak=0.1 learning_rate.scaling=linear
+            learning_rate.reference_batch=128""",  # 0.8 at batch 1024
+    ),
+    "selfcon_1stage_byol": ("one_stage", "crop_flip", f"{FEATURES} method.beta=1.0"),
     "selfcon_1stage_compress": (
         "one_stage",
-        "selfcon",
+        "crop_flip",
         f"{FEATURES} method.beta=1.0 method.tau=0.04 method.queue_size=16384",
     ),
-    "selfcon_1stage_crd": ("one_stage", "selfcon", f"{FEATURES} {SLOTS} method.beta=0.8 method.tau=0.07"),
+    "selfcon_1stage_crd": ("one_stage", "crop_flip", f"{FEATURES} {SLOTS} method.beta=0.8 method.tau=0.07"),
     "selfcon_1stage_mlcpc": (
         "one_stage",
-        "selfcon",
+        "crop_flip",
         f"{FEATURES} {SLOTS} method.beta=1.0 method.tau=0.07 method.alpha=0.01",
     ),
-    "selfcon_1stage_selfcon": ("one_stage", "selfcon", f"{FEATURES} method.beta=1.0 method.tau=3.0"),
-    "selfcon_1stage_sd": ("one_stage", "selfcon", "method.beta=0.5 method.soft=3.0"),
+    "selfcon_1stage_selfcon": ("one_stage", "crop_flip", f"{FEATURES} method.beta=1.0 method.tau=3.0"),
+    "selfcon_1stage_sd": ("one_stage", "crop_flip", "method.beta=0.5 method.soft=3.0"),
     "selfcon_1stage_released": (
         "one_stage",
-        "selfcon",
+        "crop_flip",
         "method.alpha=1.0 method.beta=0.0 method.gamma=34.285714285714285 method.tau=3.0",  # 0.8 tau / 0.07
     ),
     "sdssl_byol": ("sdssl", "sdssl", f"{DISTILLED} {SDSSL_TEACHER} method.beta=1.0 head.output_norm=none"),
@@ -207,7 +215,12 @@ CONFIGS = {
 """Per config: its family, its augmentation recipe, and its own values, all for its default argument."""
 
 IMAGENET = "batch_size=1024 head.dim=128 learning_rate.peak=0.075 "
+AFTER_1, AFTER_2 = "network.subnetworks=('block1',)", "network.subnetworks=('block2',)"
+BRANCHED = [name for name in CONFIGS if name.startswith("selfcon_")]
 VARIANTS = {
+    **{(name, "cifar100,wrn_16_8"): (CONFIGS[name][1], AFTER_1) for name in BRANCHED},
+    **{(name, "cifar100,vgg16_bn"): (CONFIGS[name][1], AFTER_1) for name in BRANCHED},
+    **{(name, "cifar100,resnet50"): (CONFIGS[name][1], AFTER_2) for name in BRANCHED},
     ("sdssl_byol", "imagenet,vit_small_32"): ("sdssl", "method.alpha=0.6 batch_size=4096"),
     ("sdssl_moco_v3", "imagenet,vit_small_32"): ("sdssl", "method.alpha=0.6 batch_size=4096"),
     ("sdssl_simclr", "imagenet,vit_small_32"): ("sdssl", "method.alpha=0.6 batch_size=4096"),

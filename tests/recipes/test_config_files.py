@@ -8,11 +8,12 @@ import pytest
 from absl import flags
 from config_files import FILES, PRETRAINING, default_argument, docstring, module, resolved
 from ml_collections import config_flags
+from published import VARIANTS
 
 from contrastive_jax.config.presets import words
 from contrastive_jax.config.schema import defaults
 from contrastive_jax.errors import InputError
-from contrastive_jax.experiment import CHOICES, section_class
+from contrastive_jax.experiment import CHOICES, assemble, section_class
 
 STEMS = [file.stem for file in FILES]
 SHOWN = (
@@ -79,11 +80,15 @@ def test_the_config_assembles(name):
 
         parts({**config, "pretrained": "somewhere"})
     else:
-        from contrastive_jax.experiment import assemble
-
         parts = assemble(config)
         assert parts.method(num_classes=10, labels=np.arange(2000) % 10).views >= 1
         assert parts.learning_rate_schedule(100)(0) >= 0
+
+
+@pytest.mark.parametrize("name, argument", VARIANTS)
+def test_the_config_assembles_for_other_arguments(name, argument):
+    parts = assemble(module(name)["get_config"](argument).to_dict())
+    assert parts.method(num_classes=10, labels=np.arange(2000) % 10).views >= 1
 
 
 @pytest.mark.parametrize("name", ["supcon", "moco", "sdssl_byol", "intriguing_swd", "selfcon_1stage_crd"])
