@@ -1,7 +1,7 @@
 """Decoupled NT-Xent as the authors' notebook computes it (Chen, Luo & Li 2021, Eq. 4).
 
-    python -m contrastive_jax.main --config=configs/intriguing_decoupled.py:cifar10,resnet50 --workdir=runs/decoupled
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr --config.pretrained=runs/decoupled
+    python -m contrastive_jax.main --config=configs/intriguing_decoupled.py:cifar10,resnet50 --workdir=runs/a
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr_tensorflow --config.pretrained=runs/a
 
 Argument: dataset,network (default cifar10,resnet50).
 

@@ -1,7 +1,7 @@
 """Decoupled NT-Xent as the paper writes it (Chen, Luo & Li 2021, Eqs. 3 and 4).
 
-    python -m contrastive_jax.main --config=configs/intriguing_decoupled_paper.py:cifar10,resnet50 --workdir=runs/paper
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr --config.pretrained=runs/paper
+    python -m contrastive_jax.main --config=configs/intriguing_decoupled_paper.py:cifar10,resnet50 --workdir=runs/a
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr_tensorflow --config.pretrained=runs/a
 
 Argument: dataset,network (default cifar10,resnet50).
 

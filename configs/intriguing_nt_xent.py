@@ -1,7 +1,7 @@
 """NT-Xent, the standard member of the generalized family (Chen, Luo & Li 2021, Eq. 1).
 
-    python -m contrastive_jax.main --config=configs/intriguing_nt_xent.py:cifar10,resnet50 --workdir=runs/nt_xent
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr --config.pretrained=runs/nt_xent
+    python -m contrastive_jax.main --config=configs/intriguing_nt_xent.py:cifar10,resnet50 --workdir=runs/a
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr_tensorflow --config.pretrained=runs/a
 
 Argument: dataset,network (default cifar10,resnet50).
 

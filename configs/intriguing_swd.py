@@ -1,7 +1,7 @@
 """Generalized contrastive loss: sliced Wasserstein distance to a normal prior (Chen, Luo & Li 2021, Alg. 1).
 
-    python -m contrastive_jax.main --config=configs/intriguing_swd.py:cifar10,resnet50 --workdir=runs/swd
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr --config.pretrained=runs/swd
+    python -m contrastive_jax.main --config=configs/intriguing_swd.py:cifar10,resnet50 --workdir=runs/a
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr_tensorflow --config.pretrained=runs/a
 
 Argument: dataset,network (default cifar10,resnet50).
 

@@ -1,7 +1,7 @@
 """Generalized contrastive loss with a uniform prior in the hypercube (Chen, Luo & Li 2021, Alg. 1).
 
-    python -m contrastive_jax.main --config=configs/intriguing_swd_hypercube.py:cifar10,resnet50 --workdir=runs/cube
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr --config.pretrained=runs/cube
+    python -m contrastive_jax.main --config=configs/intriguing_swd_hypercube.py:cifar10,resnet50 --workdir=runs/a
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr_tensorflow --config.pretrained=runs/a
 
 Argument: dataset,network (default cifar10,resnet50).
 

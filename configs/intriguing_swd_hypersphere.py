@@ -1,7 +1,7 @@
 """Generalized contrastive loss with a uniform prior on the hypersphere (Chen, Luo & Li 2021, Alg. 1).
 
-    python -m contrastive_jax.main --config=configs/intriguing_swd_hypersphere.py:cifar10,resnet50 --workdir=runs/sphere
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr --config.pretrained=runs/sphere
+    python -m contrastive_jax.main --config=configs/intriguing_swd_hypersphere.py:cifar10,resnet50 --workdir=runs/a
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr_tensorflow --config.pretrained=runs/a
 
 Argument: dataset,network (default cifar10,resnet50).
 

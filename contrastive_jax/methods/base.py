@@ -20,6 +20,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float, Int
 
+from contrastive_jax.errors import InputError
 from contrastive_jax.losses import l2_normalize
 from contrastive_jax.models.apply import apply_eval, apply_train
 from contrastive_jax.models.heads import MultiExit
@@ -95,6 +96,14 @@ class Method(abc.ABC):
         self, params: Tree, collections: Collections, images: Images
     ) -> dict[str, Float[Array, "batch dim"]]:
         """Representations of every exit in evaluation mode, the backbone's (`final`) last."""
+
+    def of_teacher(self, params: Tree, collections: Collections, state: Tree) -> tuple[Tree, Collections]:
+        """The teacher's parameters and collections, which `features` takes in place of the student's.
+
+        Raises:
+          InputError: the method has no teacher, or one without the student's exits.
+        """
+        raise InputError("this method has no teacher to judge: give --config.judged=student.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -185,14 +185,15 @@ CONFIGS = {
         "mcl",
         "mcl_imagenet",
         f"""{LABELLED} epochs=90.0 batch_size=256 method.tau=0.07 method.positives=1 method.negatives=8192
-            method.memory_momentum=0.5 learning_rate.peak=0.1 optimizer.nesterov=False optimizer.weight_decay=1e-4
+            method.memory_momentum=0.5 learning_rate.peak=0.1 optimizer.nesterov=True optimizer.weight_decay=1e-4
+            method.distillation=none method.distillation_weight=1.0
             schedule.name=step schedule.milestones=(30,60) schedule.decay=0.1""",
     ),
     "mcl_moco": (
         "mcl",
         "moco_v1",
-        f"""{MOCO_V1} epochs=200.0 batch_size=256 method.vcl=1.0 method.icl=1.0 method.queue_size=65536
-            method.teacher_momentum=0.999 learning_rate.peak=0.03 optimizer.nesterov=False
+        f"""{MOCO_V1} network.norm_group=32 epochs=200.0 batch_size=256 method.vcl=1.0 method.icl=1.0
+            method.queue_size=65536 method.teacher_momentum=0.999 learning_rate.peak=0.03 optimizer.nesterov=False
             optimizer.weight_decay=1e-4""",
     ),
     "moco": ("moco", "moco_v2", "schedule.name=cosine schedule.per=epoch method.tau=0.2 head.depth=2"),
@@ -252,3 +253,38 @@ VARIANTS = {
     ),
 }
 """Per config and other argument: the augmentation recipe, and what depends on the argument."""
+
+PLAIN_SGD = (
+    "optimizer.name=sgd optimizer.momentum=0.9 protocol.augment=crop_flip protocol.label_smoothing=0.0 "
+)
+NO_DECAY = f"{PLAIN_SGD} optimizer.nesterov=False optimizer.weight_decay=0.0 "
+CIFAR_CODE = """protocol.epochs=100 protocol.batch_size=512 protocol.init=torch protocol.crop_scale=(0.2,1.0)
+    judged=student """
+OF_60_75_90 = "schedule.name=step schedule.milestones=(60,75,90) schedule.decay=0.2 "
+DROPS = "schedule.name=step schedule.milestones=(60,80) schedule.decay=0.1 "
+OF_256 = "protocol.lr_scaling=linear protocol.crop_scale=(0.08,1.0) protocol.normalize=False "
+VIT_LINEAR = f"""{NO_DECAY} {OF_256} protocol.epochs=90 protocol.batch_size=1024 protocol.init=normal
+    schedule.name=cosine schedule.per=epoch schedule.warmup_epochs=0.0 schedule.final_fraction=0.0 """
+SIMCLR_LINEAR = f"""{PLAIN_SGD} {OF_256} optimizer.nesterov=True optimizer.decay=all protocol.init=zeros
+    protocol.learning_rates=(0.1,) schedule.name=cosine schedule.per=step schedule.warmup_epochs=0.0 judged=student """
+PROTOCOLS = {
+    "supcontrast": f"{NO_DECAY} {CIFAR_CODE} {OF_60_75_90} protocol.learning_rates=(5.0,)",
+    "simclr": f"{NO_DECAY} {CIFAR_CODE} {OF_60_75_90} protocol.learning_rates=(1.0,)",
+    "selfcon": f"{NO_DECAY} {CIFAR_CODE} {DROPS} protocol.learning_rates=(3.0,)",
+    "selfcon_paper": f"{PLAIN_SGD} {CIFAR_CODE} {DROPS} protocol.learning_rates=(5.0,) optimizer.weight_decay=1e-4",
+    "moco": f"""{NO_DECAY} {DROPS} protocol.learning_rates=(30.0,) protocol.lr_scaling=none protocol.epochs=100
+        protocol.batch_size=256 protocol.init=normal protocol.crop_scale=(0.08,1.0) judged=student""",
+    "moco_v3": f"{VIT_LINEAR} protocol.learning_rates=(3.0,) judged=student",
+    "moco_v3_resnet": f"{VIT_LINEAR} protocol.learning_rates=(0.1,) judged=student",
+    "sdssl": f"{VIT_LINEAR} protocol.learning_rates=(3.0,) judged=teacher",
+    "simclr_tensorflow": f"{SIMCLR_LINEAR} protocol.epochs=100 protocol.batch_size=512 optimizer.weight_decay=0.0",
+    "simclr_imagenet": f"{SIMCLR_LINEAR} protocol.epochs=90 protocol.batch_size=4096 optimizer.weight_decay=1e-6",
+    "supcon_imagenet": """protocol.learning_rates=(0.05,) protocol.lr_scaling=linear protocol.epochs=90
+        protocol.batch_size=6144 protocol.init=glorot protocol.normalize=True protocol.label_smoothing=0.05
+        optimizer.name=rmsprop optimizer.rate=0.9 optimizer.momentum=0.9 optimizer.eps=0.001
+        optimizer.weight_decay=1e-6 optimizer.decay=all schedule.name=exponential schedule.decay=0.97
+        schedule.epochs_per_decay=0.5 schedule.staircase=True schedule.warmup_epochs=12.0""",
+    "dino": f"""{NO_DECAY} {OF_256} protocol.learning_rates=(0.001,) protocol.epochs=100 protocol.batch_size=1024
+        protocol.init=normal schedule.name=cosine schedule.per=epoch judged=student""",
+}
+"""Per linear protocol, what the authors' code sets."""
