@@ -41,7 +41,7 @@ FAMILIES = {
         schedule.warmup_epochs=40.0 schedule.warmup_endpoint=True""",
     "intriguing": f"""{COSINE} {NO_BIASES} epochs=800.0 network.residual_scale=0.0 head.depth=2 head.hidden_norm=True
         head.output_norm=scale head.kernel=normal learning_rate.scaling=sqrt learning_rate.reference_batch=1
-        optimizer.name=lars optimizer.momentum=0.9 optimizer.weight_decay=1e-6 optimizer.decay=kernels
+        optimizer.name=lars optimizer.momentum=0.9 optimizer.weight_decay=1e-4 optimizer.decay=kernels
         schedule.warmup_epochs=10.0""",
     "mcl": f"""{SGD} head.dim=128 learning_rate.scaling=none
         method.networks=2 method.soft=3.0 method.soft_vcl=1.0 method.soft_icl=1.0""",
@@ -244,6 +244,10 @@ VARIANTS = {
     ("intriguing_swd", "imagenet,resnet50"): ("simclr_imagenet", IMAGENET),
     ("intriguing_swd_hypercube", "imagenet,resnet50"): ("simclr_imagenet", IMAGENET),
     ("intriguing_swd_hypersphere", "imagenet,resnet50"): ("simclr_imagenet", IMAGENET),
+    ("selfcon_s", "tiny_imagenet,resnet18"): (
+        "selfcon",
+        "augment.mean=(0.485,0.456,0.406) augment.std=(0.229,0.224,0.225) augment.size=0 network.stem=cifar",
+    ),
     ("moco", "cifar10,resnet18"): ("simclr_cifar", "method.tau=0.2 network.norm_group=32"),
     ("moco_v3", "imagenet,resnet50"): (
         "moco_v3",

@@ -32,3 +32,25 @@ def test_moco_jitters_every_view_and_mocov2_blurs_half_of_them():
         "hue": (0.4, 0.1),
         "blur_probability": ((0.0,), (0.5,)),
     }
+
+
+def test_simclrs_tensorflow_code_resizes_with_a_cubic_kernel_and_nobody_elses_does_by_accident():
+    """TensorFlow's resize widens no kernel. SwAV is PyTorch code, and SupCon's TensorFlow code resizes linearly."""
+    plain, cubic = ("bilinear", True), ("bicubic", False)
+    found = {name: (f["interpolation"], f["antialias"]) for name, f in fields().items()}
+    assert found["simclr_cifar_tensorflow"] == found["simclr_imagenet"] == cubic
+    assert found["byol"] == found["dino"] == found["deit_finetuning"] == ("bicubic", True)
+    others = (
+        "swav",
+        "supcon_imagenet",
+        "supcon_imagenet_stacked",
+        "sim_augment",
+        "simclr_cifar",
+        "moco_v2",
+        "sdssl",
+    )
+    assert {name: found[name] for name in others} == dict.fromkeys(others, plain)
+
+
+def fields():
+    return {name: f(4) if name == "randbit" else f() for name, f in NAMED.items()}
