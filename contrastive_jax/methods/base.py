@@ -29,7 +29,8 @@ Tree = Any
 """A pytree of arrays."""
 Batch = dict[str, Array]
 """`view` [batch, view, height, width, channel] float32, `label` [batch] int32, `index` [batch] (the example's row
-in the training set); `partner` and `share` [batch] where the augmentation mixes images."""
+in the training set); `partner` and `share` [batch] where the augmentation mixes images; `view_<size>` [batch, extra
+view, size, size, channel] for each group of its extra views."""
 Metrics = dict[str, Float[Array, ""]]
 Views = Float[Array, "batch view height width channel"]
 Images = Float[Array, "batch height width channel"]
@@ -62,6 +63,8 @@ class Method(abc.ABC):
     """The method reads `batch["label"]`: refused on a data set without labels."""
     accepts_mixed_labels: ClassVar[bool] = False
     """The method reads `partner` and `share`: other methods refuse augmentations that mix images."""
+    accepts_extra_views: ClassVar[bool] = False
+    """The method reads `batch["view_96"]` and so on: other methods refuse augmentations with multi-crop views."""
     shuffles: ClassVar[bool] = False
     """`embed` reorders the batch (shuffling BatchNorm), so micro-batches see other groups than the whole batch."""
     stacked: ClassVar[bool] = False
