@@ -20,8 +20,9 @@ Three networks of resnet18 that also learn from each other's logits, Table 2 (`-
     CL                   70.04 +- 0.05    --config.method.distillation=collaborative
     MCL(x3) and logits   70.82 +- 0.06    --config.method.distillation=ensemble_last
 
-The last is the code's form, in which the last network alone learns from the mean of the logits. The code's ImageNet
-script sends a gradient into that mean; here it is detached, as in the code's CIFAR script.
+The paper took some of the comparators from Wu and Gong (2021). The last row is the code's form, in which the last
+network alone learns from the mean of the logits. The code's ImageNet script sends a gradient into that mean; here it is
+detached, as in the code's CIFAR script.
 """
 
 from contrastive_jax.config.presets import pretraining

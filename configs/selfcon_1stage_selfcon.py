@@ -14,8 +14,8 @@ and Table 10 (logits):
     resnet50 features   CIFAR-10 95.03 +- 0.17    CIFAR-100 76.44 +- 0.02    Tiny-ImageNet 63.31 +- 0.01
     resnet50 logits     CIFAR-10 95.07 +- 0.32    CIFAR-100 76.54 +- 0.73    Tiny-ImageNet 61.98 +- 0.15
 
-The paper doubles the learning rate "compared to the setting of representation learning", which it gives per 128 images:
-0.125 instead of 0.0625 here, hence 0.5 at batch 512. Other readings:
+The paper doubles the learning rate of representation learning, which it gives per 128 images: 0.125 here instead of
+0.0625, and so 0.5 at batch 512. Other readings:
 
     0.25: twice the 0.125 at batch 256         --config.learning_rate.peak=0.0625
     0.8 at batch 1024: `1stage_train.sh`       --config.learning_rate.peak=0.1 --config.batch_size=1024
