@@ -18,7 +18,7 @@ class Evaluation:
     step: int = -1
     """Checkpoint to judge; -1: the newest."""
     judged: str = "student"
-    """`student`, or `teacher`: the slow copy that BYOL, MoCo, MoCo v3 and SDSSL keep. SDSSL judges its teachers."""
+    """`student`, or `teacher`: the slow copy that BYOL, MoCo and SDSSL keep, for example. SDSSL judges its teachers."""
     source: str = ""
     """Data set to judge on; empty: that of the pretraining run."""
     data_dir: str = ""

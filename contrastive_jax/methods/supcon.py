@@ -210,6 +210,10 @@ class SupConQueue(OneEncoder):
             found,
         )
 
+    def of_teacher(self, params, collections, state):
+        """See `Method`."""
+        return state.teacher, collections._replace(network=collections.teacher)
+
     def after_update(self, params, state, step):
         return state._replace(teacher=moving_average(state.teacher, params, self.teacher_momentum))
 
