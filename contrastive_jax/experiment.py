@@ -238,6 +238,11 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
             "config.augment mixes images (mixup, cutmix), and this method cannot learn from mixed labels: set both"
             " to 0, or choose the method cross_entropy."
         )
+    if experiment.recipe.extra_views and not method.accepts_extra_views:
+        raise InputError(
+            "config.augment makes multi-crop views (extra_views), which this method does not read: set extra_views,"
+            " extra_sizes and extra_scales to (), or choose a method that reads them."
+        )
     return experiment
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from contrastive_jax.augment import geometry_only
+from contrastive_jax.augment import Recipe, geometry_only
 from contrastive_jax.config.flags import Command
 from contrastive_jax.config.schema import build
 from contrastive_jax.config.sections import EVALUATION
@@ -32,6 +32,7 @@ from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.selection import LinearResult, evaluate
 from contrastive_jax.evaluate.settings import Evaluation
 from contrastive_jax.experiment import Data, Experiment, assemble, part
+from contrastive_jax.methods import Method
 from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
@@ -80,7 +81,9 @@ def judge_run(
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
     checkpoints.close()
-    extract = make_extract(method, geometry_only(experiment.recipe), mesh, batch_size=settings.batch_size)
+    untrained, trained = (judged_state(method, state, settings) for state in (untrained, trained))
+    recipe = classifier_recipe(experiment.recipe, protocol)
+    extract = make_extract(method, recipe, mesh, batch_size=settings.batch_size)
     linear = functools.partial(judge_linearly, extract=extract, train=train, test=test, protocol=protocol)
 
     before = fingerprint((trained.params, trained.collections))
@@ -100,6 +103,22 @@ def judge_run(
             train.images, train.labels, test.images, test.labels
         )
     return {"step": int(trained.step), "top1": top1, **report(result)}
+
+
+def judged_state(method: Method, state: TrainState, settings: Evaluation) -> TrainState:
+    """The state as it is, or with the teacher's parameters and collections in place of the student's."""
+    if settings.judged == "student":
+        return state
+    params, collections = method.of_teacher(state.params, state.collections, state.method_state)
+    return state._replace(params=params, collections=collections)
+
+
+def classifier_recipe(recipe: Recipe, protocol: Protocol) -> Recipe:
+    """What the images of the classifiers' training go through: the pretraining's crops and flips, or the protocol's."""
+    geometry = geometry_only(recipe)
+    if not protocol.crop_scale:
+        return geometry
+    return dataclasses.replace(geometry, crop_scale=protocol.crop_scale, crop_ratio=(3 / 4, 4 / 3), pad=0)
 
 
 def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[Dataset, Dataset]:

@@ -32,7 +32,7 @@ DATASETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "tiny_imagenet": {
         "data": dict(source="folder:tiny-imagenet-200"),
-        "augment": dict(mean=(0.4802, 0.4481, 0.3975), std=(0.2770, 0.2691, 0.2821)),
+        "augment": dict(**IMAGENET),  # as SelfCon's loaders have it
     },
     "folder": {
         "data": dict(source="folder:"),

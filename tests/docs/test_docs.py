@@ -16,6 +16,7 @@ from contrastive_jax.experiment import CHOICES
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 GUIDES = [*PAGES, ROOT / "CONTRIBUTING.md"]
+README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"(.+?)\")?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -63,6 +64,20 @@ def test_names_and_files_exist(page):
         assert (ROOT / path).exists(), path
 
 
+@pytest.mark.parametrize("page", [README, *GUIDES], ids=page_id)
+def test_links_lead_to_files_and_sections_that_exist(page):
+    for path, section in re.findall(r"\]\(([^)\s#:]*)(?:#([\w-]+))?\)", page.read_text()):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), path
+        assert not section or section in sections(target), f"{path}#{section}"
+
+
+def sections(page: pathlib.Path) -> set[str]:
+    """The anchors that headings give to their sections."""
+    titles = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
 @pytest.mark.parametrize("page", GUIDES, ids=page_id)
 def test_included_files_exist(page):
     for line in page.read_text().splitlines():
@@ -80,7 +95,7 @@ def test_titled_code_is_an_excerpt_of_that_file(page):
             assert "\n".join(lines) in "\n".join(line.strip() for line in source.splitlines()), title
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=page_id)
+@pytest.mark.parametrize("page", [README, *GUIDES], ids=page_id)
 def test_commands_set_fields_that_exist(page):
     for words in commands(page.read_text()):
         if any("PROTOCOL" in word for word in words):
