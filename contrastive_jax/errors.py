@@ -13,3 +13,9 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     valid = sorted(valid)
     close = difflib.get_close_matches(name, valid, n=1)
     return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(valid)}."
+
+
+def either(names: Iterable[str]) -> str:
+    """`a, b or c`."""
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
