@@ -15,7 +15,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-
 from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.errors import InputError, either, nearest
 from contrastive_jax.experiment import part as component
@@ -148,7 +147,9 @@ COMMAND = Command(
     flags=(
         Flag("run", "", "Directory of a pretraining.", required=True),
         Flag("output", "", "A .safetensors file.", required=True),
-        Flag("naming", "", "torchvision, timm, selfcon, mcl or sdssl, with the networks above.", required=True),
+        Flag(
+            "naming", "", "torchvision, timm, selfcon, mcl or sdssl, with the networks above.", required=True
+        ),
         Flag("step", -1, "Checkpoint to export; -1: the newest."),
         Flag("input", 0, "Height and width of the images, for the positions of a ViT; 0: those of the run."),
         Flag("part", PARTS[0], "What to write.", choices=PARTS),

@@ -17,7 +17,7 @@ class Checkpoints:
 
     def __init__(self, folder: pathlib.Path, *, every_steps: int = 1, keep: int = 2, read_only: bool = False):
         """Opens the folder. `read_only`: for the checkpoints of a run that may be writing them at this moment."""
-        # Orbax's own `read_only` only warns about what it sets: without creating and cleaning, nothing writes but `save`.
+        # Orbax's `read_only` sets these two options and warns of it; nothing else writes but `save`.
         every = policies.AnySavePolicy(
             [policies.FixedIntervalPolicy(every_steps), policies.PreemptionCheckpointingPolicy()]
         )

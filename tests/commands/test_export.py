@@ -51,7 +51,10 @@ def test_what_of_a_network(run, tmp_path):
     "flags, said",
     [
         (["--naming=selfcom"], "there is no naming 'selfcom': did you mean 'selfcon'?"),
-        (["--naming=timm"], "'timm' takes vit, and the run's network is resnet: choose mcl, selfcon or torchvision."),
+        (
+            ["--naming=timm"],
+            "'timm' takes vit, and the run's network is resnet: choose mcl, selfcon or torchvision.",
+        ),
         (["--naming=timm", "--step=7"], "'timm' takes vit"),  # before the checkpoint is looked for
         (["--naming=torchvision", "--part=encoder"], "torchvision has no names"),
         (["--naming=selfcon", "--step=7"], "no checkpoint of step 7"),
