@@ -233,6 +233,13 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
             "config.augment mixes images (mixup, cutmix), and this method cannot learn from mixed labels: set both"
             " to 0, or choose the method cross_entropy."
         )
+    for name in ("blur_probability", "solarize_probability"):
+        by_view = getattr(experiment.recipe, name)
+        if method.views == 1 and len(set(by_view)) > 1:
+            raise InputError(
+                f"config.augment.{name} is {by_view}, a value per view, and this method sees one view: give one value,"
+                f" such as {by_view[:1]}."
+            )
     return experiment
 
 

@@ -159,7 +159,7 @@ COMMAND = Command(
         Flag(
             "workdir",
             "",
-            "Run directory such as runs/a: new, or of the same config to resume.",
+            "The run directory, such as runs/a: a new one, or that of the same config to resume.",
             required=True,
         ),
     ),

@@ -122,7 +122,11 @@ COMMAND = Command(
     describe,
     flags=(
         Flag("input", 0, "Height and width of the images; 0: augment.size if it is set, else 32."),
-        Flag("classes", 0, "Number of classes, for methods with a classifier; 0: those of the data set, if known."),
+        Flag(
+            "classes",
+            0,
+            "Number of classes, for methods with a classifier; 0: those of the data set, if known.",
+        ),
         Flag("examples", 50_000, "Size of the training set, for methods that keep a value per image."),
     ),
     config=PRETRAINING,

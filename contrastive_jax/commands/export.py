@@ -145,11 +145,9 @@ COMMAND = Command(
     __doc__,
     command,
     flags=(
-        Flag("run", "", "Directory of a pretraining.", required=True),
+        Flag("run", "", "The directory of a pretraining.", required=True),
         Flag("output", "", "A .safetensors file.", required=True),
-        Flag(
-            "naming", "", "torchvision, timm, selfcon, mcl or sdssl, with the networks above.", required=True
-        ),
+        Flag("naming", "", "One of torchvision, timm, selfcon, mcl and sdssl.", required=True),
         Flag("step", -1, "Checkpoint to export; -1: the newest."),
         Flag("input", 0, "Height and width of the images, for the positions of a ViT; 0: those of the run."),
         Flag("part", PARTS[0], "What to write.", choices=PARTS),

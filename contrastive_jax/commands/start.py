@@ -107,9 +107,14 @@ COMMAND = Command(
     __doc__,
     start,
     flags=(
-        Flag("workdir", "", "Run directory; it must be new.", required=True),
-        Flag("weights", "", "File with a state dict.", required=True),
-        Flag("naming", "", "torchvision, timm, selfcon, mcl or sdssl: see `export --help`.", required=True),
+        Flag("workdir", "", "The run directory; it must be new.", required=True),
+        Flag("weights", "", "A file with a state dict.", required=True),
+        Flag(
+            "naming",
+            "",
+            "One of torchvision, timm, selfcon, mcl and sdssl: see `export --help`.",
+            required=True,
+        ),
         Flag("part", PARTS[0], "What the run takes from the file.", choices=PARTS[:2]),
         Flag("prefix", "", "Only names that begin with this, e.g. 'student.'."),
         Flag("without", (), "Beginnings of names to leave out, e.g. 'fc.' or 'head.'."),

@@ -64,9 +64,21 @@ def checked(where: str, value: Any, default: Any) -> Any:
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list):  # tuples come back from JSON as lists
         value = tuple(value)
-    if default is dataclasses.MISSING or isinstance(value, type(default)):
+    if default is dataclasses.MISSING:
         return value
-    expected = type(default).__name__
+    if isinstance(value, type(default)):
+        if isinstance(default, tuple) and default and not all(_like(item, default[0]) for item in value):
+            raise InputError(f"{where} is {value!r}: give a tuple such as {default!r}.")
+        return value
     raise InputError(
-        f"{where} is {value!r}, a {type(value).__name__}: give a {expected} such as {default!r}."
+        f"{where} is {value!r}, {_a(type(value).__name__)}: give {_a(type(default).__name__)} such as {default!r}."
     )
+
+
+def _like(value: Any, default: Any) -> bool:
+    """Whether a tuple that holds `default` may hold `value`."""
+    return isinstance(value, type(default)) or (isinstance(default, float) and isinstance(value, int))
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

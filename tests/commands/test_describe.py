@@ -109,7 +109,10 @@ def test_the_command():
 @pytest.mark.parametrize(
     "argument, count, words",
     [
-        *((name, known, "those of ") for name, known in (("cifar100", 100), ("imagenet", 1000), ("digits", 10))),
+        *(
+            (name, known, "those of ")
+            for name, known in (("cifar100", 100), ("imagenet", 1000), ("digits", 10))
+        ),
         ("folder", 10, "assumed for folder:"),
     ],
 )
@@ -138,7 +141,10 @@ def test_a_classifier_and_a_cohort_are_described(capsys):
     small = ["--input=8", "--config.network.width=4"]
     assert COMMAND.main(["--config=configs/mcl.py:cifar100,resnet8", *small]) == 0
     printed = capsys.readouterr().out
-    assert "100 classes, those of tfds:cifar100\n" in printed and "`final` is the cohort's first network" in printed
+    assert (
+        "100 classes, those of tfds:cifar100\n" in printed
+        and "`final` is the cohort's first network" in printed
+    )
     assert COMMAND.main(["--config=configs/cross_entropy.py:cifar100,resnet8", *small, "--classes=7"]) == 0
     printed = capsys.readouterr().out
     assert "7 classes, as given\n" in printed and "(16, 7)" in printed and "cohort" not in printed

@@ -114,7 +114,7 @@ def test_a_run_starts_from_weights(run, tmp_path):
     "flags, said",
     [
         (["--workdir=RUN", "--naming=selfcon", "--weights=a.pth"], "begun already"),
-        (["--naming=selfcon"], "--weights is missing"),
+        (["--naming=selfcon"], "give --weights, a file with a state dict."),
         (["--naming=selfcon", "--weights=a.safetensors"], "no file a.safetensors"),
     ],
 )
