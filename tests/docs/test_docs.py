@@ -115,6 +115,12 @@ def test_code_of_the_library_page_runs():
     assert space["loss"].shape == () and space["loss"] > 0
 
 
+def test_the_build_sees_references_without_a_target():
+    """mkdocs-autorefs counts them only where warnings are shown, and `mkdocs --quiet` shows none."""
+    (command,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "mkdocs build" in line]
+    assert "--strict" in command and "--quiet" not in command
+
+
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text()
     for page in PAGES:
