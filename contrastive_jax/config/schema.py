@@ -67,7 +67,7 @@ def checked(where: str, value: Any, default: Any) -> Any:
     if default is dataclasses.MISSING:
         return value
     if isinstance(value, type(default)):
-        if isinstance(default, tuple) and default and not all(_like(item, default[0]) for item in value):
+        if isinstance(value, tuple) and default and not all(_like(item, default[0]) for item in value):
             raise InputError(f"{where} is {value!r}: give a tuple such as {default!r}.")
         return value
     raise InputError(

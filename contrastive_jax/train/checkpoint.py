@@ -66,7 +66,7 @@ class Checkpoints:
 
         Raises InputError if there is none.
         """
-        path = self.folder.resolve() / str(self._existing(step)) / "default"
+        path: Any = self.folder.resolve() / str(self._existing(step)) / "default"
         reader = ocp.PyTreeCheckpointHandler()
         metadata: Any = reader.metadata(path)
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), metadata.tree)
