@@ -64,11 +64,7 @@ def checked(where: str, value: Any, default: Any) -> Any:
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list):  # tuples come back from JSON as lists
         value = tuple(value)
-    if default is dataclasses.MISSING:
-        return value
-    if isinstance(value, type(default)):
-        if isinstance(value, tuple) and default and not all(_like(item, default[0]) for item in value):
-            raise InputError(f"{where} is {value!r}: give a tuple such as {default!r}.")
+    if default is dataclasses.MISSING or _like(value, default):
         return value
     raise InputError(
         f"{where} is {value!r}, {_a(type(value).__name__)}: give {_a(type(default).__name__)} such as {default!r}."
@@ -76,8 +72,12 @@ def checked(where: str, value: Any, default: Any) -> Any:
 
 
 def _like(value: Any, default: Any) -> bool:
-    """Whether a tuple that holds `default` may hold `value`."""
-    return isinstance(value, type(default)) or (isinstance(default, float) and isinstance(value, int))
+    """Whether `value` has the type of `default`; in a tuple, every item that of the default's first."""
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and (not default or all(_like(item, default[0]) for item in value))
+    if isinstance(default, float) and isinstance(value, int):
+        return not isinstance(value, bool)
+    return isinstance(value, type(default))
 
 
 def _a(noun: str) -> str:

@@ -35,6 +35,7 @@ def test_missing_workdir_and_config():
 def test_non_finite_loss_stops_with_step_and_last_good_checkpoint(tmp_path):
     message = error("main", *TINY, f"--workdir={tmp_path / 'run'}", "--config.learning_rate.peak=1e30")
     assert "step" in message and "checkpoint" in message and ("nan" in message or "inf" in message)
+    assert message.endswith("Lower the learning rate; if the method has a temperature, a higher one helps too.")
 
 
 def test_missing_tfds_data_fails_fast_with_the_ways_to_provide_it(tmp_path):
@@ -68,7 +69,12 @@ def test_other_optimizer_on_the_command_line_brings_its_own_fields(tmp_path):
         ("augment", "flip", 1.5, "augment.flip"),
         ("method", "tau", "hot", "config.method.tau"),
         ("head", "dim", 1.5, "config.head.dim is 1.5, a float: give an int such as "),
-        ("augment", "crop_scale", ("wide",), "config.augment.crop_scale is .'wide',.: give a tuple such as"),
+        (
+            "augment",
+            "crop_scale",
+            ("wide",),
+            "config.augment.crop_scale is .'wide',., a tuple: give a tuple such as",
+        ),
     ],
 )
 def test_config_field(section, field, value, words):
