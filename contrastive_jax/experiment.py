@@ -243,6 +243,13 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
             "config.augment makes multi-crop views (extra_views), which this method does not read: set extra_views,"
             " extra_sizes and extra_scales to (), or choose a method that reads them."
         )
+    for name in ("blur_probability", "solarize_probability"):
+        by_view = getattr(experiment.recipe, name)
+        if method.views == 1 and len(set(by_view)) > 1:
+            raise InputError(
+                f"config.augment.{name} is {by_view}, a value per view, and this method sees one view: give one value,"
+                f" such as {by_view[:1]}."
+            )
     return experiment
 
 

@@ -6,10 +6,16 @@ Trains a linear classifier per exit and their ensemble, and takes k-NN votes. Th
 logistic regression on raw pixels. The results go to `linear_eval/` in the run directory.
 """
 
+import sys
+
+if __name__ == "__main__":  # first, so that a package that is missing is reported in a sentence
+    from contrastive_jax.__main__ import main
+
+    sys.exit(main(["linear_eval", *sys.argv[1:]]))
+
 import dataclasses
 import functools
 import pathlib
-import sys
 import time
 from typing import Any
 
@@ -186,6 +192,3 @@ def report(result: LinearResult) -> dict[str, Any]:
 
 
 COMMAND = Command("linear_eval", __doc__, judge, config=EVALUATION)
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main(sys.argv[1:]))

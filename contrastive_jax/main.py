@@ -3,9 +3,15 @@
 Starting the same command again resumes. Any field is overridable: `--config.batch_size=512`.
 """
 
+import sys
+
+if __name__ == "__main__":  # first, so that a package that is missing is reported in a sentence
+    from contrastive_jax.__main__ import main
+
+    sys.exit(main(["pretrain", *sys.argv[1:]]))
+
 import functools
 import pathlib
-import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -195,12 +201,9 @@ COMMAND = Command(
         Flag(
             "workdir",
             "",
-            "Run directory such as runs/a: new, or of the same config to resume.",
+            "The run directory, such as runs/a: a new one, or that of the same config to resume.",
             required=True,
         ),
     ),
     config=PRETRAINING,
 )
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main(sys.argv[1:]))
