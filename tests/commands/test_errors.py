@@ -100,7 +100,8 @@ def test_a_value_per_view_is_refused_where_there_is_one_view():
 
 def test_the_fields_in_which_two_configs_differ_are_a_line_each(tmp_path):
     run = RunDirectory(tmp_path)
-    run.open({"seed": 0, "data": {"source": "digits", "workers": 1}})
+    with run.open({"seed": 0, "data": {"source": "digits", "workers": 1}}):
+        pass
     with pytest.raises(InputError) as one:
         run.check({"seed": 1, "data": {"source": "digits", "workers": 1}})
     end = "holds a run with another config: seed (0 there, 1 now); choose another --workdir."
