@@ -77,10 +77,11 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
 
     schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
     optimizer = experiment.transform(method, schedule)
-    training = Training(method, optimizer, schedule, experiment.recipe, mesh, fields.micro_batches)
+    recipe = experiment.recipe_for(images)
+    training = Training(method, optimizer, schedule, recipe, mesh, fields.micro_batches)
     state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
     run.write_parameters(state.params)
-    monitor = make_monitor(experiment.monitor, method, experiment.recipe, images, fields.seed, mesh)
+    monitor = make_monitor(experiment.monitor, method, recipe, images, fields.seed, mesh)
     untrained = monitor(state) if periods.look else {}
     if checkpoints.latest() is not None:
         state = checkpoints.restore(state)
