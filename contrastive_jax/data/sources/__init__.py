@@ -12,7 +12,8 @@ A file of this folder defines `load`, and the function of an import path has the
     load(location: str, split: str, data_dir: str) -> Dataset | EncodedImages
 
 So a new source is a new file and nothing else, imported only when it is asked for. It returns `EncodedImages` if its
-images vary in size or are too many to decode in advance.
+images vary in size (`varies`, and then a square `image_shape` that the config may replace) or are too many to decode in
+advance.
 """
 
 import importlib
