@@ -12,7 +12,8 @@ the layout of tensorflow-datasets, DIR/name/version.
 
 Storing and converting resume if they were killed. Every picture is decoded once on the way: corrupt ones are counted
 and listed by path, and the data set is finished only when they are replaced, or left out by `--skip_corrupt`.
-`--image_size=448` stores pictures shrunk to that longest side, with their aspect ratio. TensorFlow is imported only to download.
+`--image_size=448` stores pictures shrunk to that longest side, with their aspect ratio. TensorFlow is imported only to
+download.
 """
 
 import os
