@@ -201,12 +201,17 @@ class Experiment:
         """Height, width and channels of what the networks see."""
         return view_shape(self.recipe_for(dataset), *dataset.image_shape)
 
-    def learning_rate_schedule(self, steps_per_epoch: float) -> optax.Schedule:
-        """Step -> learning rate."""
+    @property
+    def peak_learning_rate(self) -> float:
+        """The peak after scaling with the batch."""
         rate = self.learning_rate
-        peak = schedules.scaled_peak(
+        return schedules.scaled_peak(
             rate.peak, rate.scaling, batch_size=self.run.batch_size, reference=rate.reference_batch
         )
+
+    def learning_rate_schedule(self, steps_per_epoch: float) -> optax.Schedule:
+        """Step -> learning rate."""
+        peak = self.peak_learning_rate
         return self.schedule.schedule(peak, epochs=self.run.epochs, steps_per_epoch=steps_per_epoch)
 
     def _part(self, section: str, **provided: Any) -> Any:
@@ -239,6 +244,18 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
             "config.augment mixes images (mixup, cutmix), and this method cannot learn from mixed labels: set both"
             " to 0, or choose the method cross_entropy."
         )
+    if experiment.recipe.extra_views and not method.accepts_extra_views:
+        raise InputError(
+            "config.augment makes multi-crop views (extra_views), which this method does not read: set extra_views,"
+            " extra_sizes and extra_scales to (), or choose a method that reads them."
+        )
+    for name in ("blur_probability", "solarize_probability"):
+        by_view = getattr(experiment.recipe, name)
+        if method.views == 1 and len(set(by_view)) > 1:
+            raise InputError(
+                f"config.augment.{name} is {by_view}, a value per view, and this method sees one view: give one value,"
+                f" such as {by_view[:1]}."
+            )
     return experiment
 
 

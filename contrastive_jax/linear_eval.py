@@ -6,22 +6,29 @@ Trains a linear classifier per exit and their ensemble, and takes k-NN votes. Th
 logistic regression on raw pixels. The results go to `linear_eval/` in the run directory.
 """
 
+import sys
+
+if __name__ == "__main__":  # first, so that a package that is missing is reported in a sentence
+    from contrastive_jax.__main__ import main
+
+    sys.exit(main(["linear_eval", *sys.argv[1:]]))
+
 import dataclasses
 import functools
 import pathlib
-import sys
 import time
 from typing import Any
 
 import jax
 from tqdm import tqdm
 
-from contrastive_jax.augment import canvas_side, geometry_only
+from contrastive_jax.augment import Recipe, canvas_side, geometry_only
 from contrastive_jax.config.flags import Command
 from contrastive_jax.config.schema import build
 from contrastive_jax.config.sections import EVALUATION
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.sources import open_split
+from contrastive_jax.data.split import MissingSplit
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import baselines, knn
 from contrastive_jax.evaluate.accuracy import ENSEMBLE
@@ -30,7 +37,8 @@ from contrastive_jax.evaluate.linear import Epoch, Features
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.selection import LinearResult, evaluate
 from contrastive_jax.evaluate.settings import Evaluation
-from contrastive_jax.experiment import Experiment, assemble, part
+from contrastive_jax.experiment import Data, Experiment, assemble, part
+from contrastive_jax.methods import Method
 from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
@@ -48,10 +56,10 @@ def judge(config: dict[str, Any]) -> None:
     run = RunDirectory(pathlib.Path(settings.pretrained))
     experiment = assemble(run.config())
     record = RunDirectory(run.path / settings.folder, elsewhere="choose another --config.folder")
-    record.open(config)
-    started = time.perf_counter()
-    found = judge_run(experiment, run, settings, protocol)
-    record.write_summary({**found, "seconds": time.perf_counter() - started})
+    with record.open(config):
+        started = time.perf_counter()
+        found = judge_run(experiment, run, settings, protocol)
+        record.write_summary({**found, "seconds": time.perf_counter() - started})
     print(f"\n{run.path} at step {found['step']}: test accuracy in percent")
     print(accuracy_table(found["top1"]))
     print(f"Details: {record.path / 'summary.json'}")
@@ -79,7 +87,8 @@ def judge_run(
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
     checkpoints.close()
-    recipe = geometry_only(experiment.recipe_for(train))
+    untrained, trained = (judged_state(method, state, settings) for state in (untrained, trained))
+    recipe = classifier_recipe(experiment.recipe_for(train), protocol)
     extract = make_extract(method, recipe, mesh, batch_size=settings.batch_size)
     linear = functools.partial(judge_linearly, extract=extract, train=train, test=test, protocol=protocol)
 
@@ -102,16 +111,36 @@ def judge_run(
     return {"step": int(trained.step), "top1": top1, **report(result)}
 
 
+def judged_state(method: Method, state: TrainState, settings: Evaluation) -> TrainState:
+    """The state as it is, or with the teacher's parameters and collections in place of the student's."""
+    if settings.judged == "student":
+        return state
+    params, collections = method.of_teacher(state.params, state.collections, state.method_state)
+    return state._replace(params=params, collections=collections)
+
+
+def classifier_recipe(recipe: Recipe, protocol: Protocol) -> Recipe:
+    """What the images of the classifiers' training go through: the pretraining's crops and flips, or the protocol's."""
+    geometry = geometry_only(recipe)
+    if not protocol.crop_scale:
+        return geometry
+    return dataclasses.replace(geometry, crop_scale=protocol.crop_scale, crop_ratio=(3 / 4, 4 / 3), pad=0)
+
+
 def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[Dataset, Dataset]:
     """The training and test images of the judgement, in memory."""
     data = experiment.data
     if settings.source:
-        data = dataclasses.replace(data, source=settings.source, data_dir=settings.data_dir)
-    found = []
-    for split in (data.train_split, data.test_split):
-        images = open_split(
-            data.source, split, data.data_dir, data.image_size, canvas_side(experiment.recipe)
-        )
+        data = Data(source=settings.source, data_dir=settings.data_dir, image_size=data.image_size)
+    found, canvas = [], canvas_side(experiment.recipe)
+    for split in (settings.train_split or data.train_split, settings.test_split or data.test_split):
+        try:
+            images = open_split(data.source, split, data.data_dir, data.image_size, canvas)
+        except MissingSplit as error:
+            raise InputError(
+                f"in '{data.source}' {error} Give --config.train_split and --config.test_split, for example"
+                " train[:90%] and train[90%:] (which tests on pictures that the encoder may have been trained on)."
+            ) from error
         if not images.labelled:
             raise InputError(
                 f"'{images.name}' has no labels to judge with: give --config.source, a set that has."
@@ -165,6 +194,3 @@ def report(result: LinearResult) -> dict[str, Any]:
 
 
 COMMAND = Command("linear_eval", __doc__, judge, config=EVALUATION)
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main(sys.argv[1:]))

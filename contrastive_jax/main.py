@@ -3,9 +3,15 @@
 Starting the same command again resumes. Any field is overridable: `--config.batch_size=512`.
 """
 
+import sys
+
+if __name__ == "__main__":  # first, so that a package that is missing is reported in a sentence
+    from contrastive_jax.__main__ import main
+
+    sys.exit(main(["pretrain", *sys.argv[1:]]))
+
 import functools
 import pathlib
-import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -17,18 +23,20 @@ from contrastive_jax.data import resident
 from contrastive_jax.data.batches import check_batch_size
 from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.data.order import Order
+from contrastive_jax.data.split import MissingSplit
 from contrastive_jax.data.stream import Stream
-from contrastive_jax.errors import InputError
+from contrastive_jax.errors import InputError, Interrupted
 from contrastive_jax.evaluate.monitor import Look, make_monitor, verdict
 from contrastive_jax.experiment import Experiment, assemble
 from contrastive_jax.methods import Method
 from contrastive_jax.parallel.mesh import batch_sharding, data_devices, make_mesh
+from contrastive_jax.train import schedules
 from contrastive_jax.train.checkpoint import Checkpoints
 from contrastive_jax.train.feed import dispatches, steps_at_once
 from contrastive_jax.train.gradient import check_micro_batches
 from contrastive_jax.train.loop import train
 from contrastive_jax.train.metrics import MetricWriter
-from contrastive_jax.train.run_directory import RunDirectory
+from contrastive_jax.train.run_directory import RunDirectory, parameter_count
 from contrastive_jax.train.state import TrainState, create
 from contrastive_jax.train.step import Step, Training, compile_step, compile_steps
 
@@ -46,8 +54,26 @@ def pretrain(config: dict[str, Any], *, workdir: str) -> None:
             f"'{images.name}' has no labels, and this method learns from labels: choose another method."
         )
     check_cohort(experiment, method)
-    run.open(experiment.config)
-    fit(experiment, method, images, run)
+    warn_of_missing_test(experiment, images, run)
+    with run.open(experiment.config):
+        fit(experiment, method, images, run)
+
+
+def warn_of_missing_test(experiment: Experiment, images: ImageSet, run: RunDirectory) -> None:
+    """Says before the first start that nothing is left to judge the encoder with, while it can still be held out."""
+    if not run.writes or run.checkpoints.exists() or not images.labelled:
+        return
+    try:
+        experiment.open(experiment.data.test_split)
+    except MissingSplit as error:
+        train = experiment.data.train_split
+        part = (
+            ""
+            if "[" in train
+            else f" Hold a part out with --config.data.train_split='{train}[:90%]'"
+            f" --config.data.test_split='{train}[90%:]', or judge on another set later (--config.source)."
+        )
+        print(f"warning: no test images: in '{images.name}' {error}{part}", flush=True)
 
 
 def check_cohort(experiment: Experiment, method: Method) -> None:
@@ -72,15 +98,26 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
     periods = experiment.periods(order.steps_per_epoch)
     checkpoints = Checkpoints(run.checkpoints, every_steps=periods.save, keep=experiment.checkpoint.keep)
     if (checkpoints.latest() or 0) >= total:
-        print(f"{run.path} is finished: all {total} steps are done.")
+        print(
+            f"{run.path} is finished: all {total} steps are done. More --config.epochs are another run, in another"
+            " --workdir."
+        )
         return
 
     schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
+    if run.writes and (words := schedules.trap(schedule, experiment.peak_learning_rate, total)):
+        print(f"warning: {words}", flush=True)
     optimizer = experiment.transform(method, schedule)
     recipe = experiment.recipe_for(images)
     training = Training(method, optimizer, schedule, recipe, mesh, fields.micro_batches)
     state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
     run.write_parameters(state.params)
+    if run.writes:
+        print(
+            f"{len(images):,} images of '{images.name}', {parameter_count(state.params):,} parameters,"
+            f" {total:,} steps of {fields.batch_size}. The first step compiles, which takes a while.",
+            flush=True,
+        )
     monitor = make_monitor(experiment.monitor, method, recipe, images, fields.seed, mesh)
     untrained = monitor(state) if periods.look else {}
     if checkpoints.latest() is not None:
@@ -99,6 +136,8 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
             checkpoints=checkpoints,
             writer=writer,
         )
+    except KeyboardInterrupt:
+        raise Interrupted(interrupted(checkpoints)) from None
     finally:
         batches.close()
         checkpoints.close()
@@ -109,6 +148,15 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
     epochs = total / order.steps_per_epoch
     summary = {"steps": total, "epochs": epochs, "seconds": seconds, "health": health}
     run.write_summary(summary | {"untrained": untrained, "final": report})
+
+
+def interrupted(checkpoints: Checkpoints) -> str:
+    """What the user is told after Ctrl-C."""
+    checkpoints.wait()
+    step = checkpoints.latest()
+    if step is None:
+        return "interrupted before the first checkpoint: nothing was kept."
+    return f"interrupted: the same command goes on from step {step}."
 
 
 def open_feed(
@@ -154,12 +202,9 @@ COMMAND = Command(
         Flag(
             "workdir",
             "",
-            "Run directory such as runs/a: new, or of the same config to resume.",
+            "The run directory, such as runs/a: a new one, or that of the same config to resume.",
             required=True,
         ),
     ),
     config=PRETRAINING,
 )
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main(sys.argv[1:]))

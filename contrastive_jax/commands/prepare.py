@@ -48,7 +48,10 @@ COMMAND = Command(
     run,
     flags=(
         Flag(
-            "dataset", "", "Name in tensorflow-datasets, or with --from a name of your choice.", required=True
+            "dataset",
+            "",
+            "A name in tensorflow-datasets, or with --from a name of your choice.",
+            required=True,
         ),
         Flag("data_dir", "", "Where to write; default $TFDS_DATA_DIR or ~/tensorflow_datasets."),
         Flag("manual_dir", "", "Folder of archives that you downloaded yourself."),

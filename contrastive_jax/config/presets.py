@@ -34,7 +34,7 @@ DATASETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "tiny_imagenet": {
         "data": dict(source="folder:tiny-imagenet-200"),
-        "augment": dict(mean=(0.4802, 0.4481, 0.3975), std=(0.2770, 0.2691, 0.2821)),
+        "augment": dict(**IMAGENET),  # as SelfCon's loaders have it
     },
     "folder": {
         "data": dict(source="folder:"),
@@ -49,6 +49,15 @@ DATASETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 """The data sets that a config's argument can name: source, statistics of the pixels in [0, 1], and fields of the
 network, which are set on networks that have them."""
+CLASSES = {
+    "tfds:cifar10": 10,
+    "tfds:cifar100": 100,
+    "tfds:imagenet2012": 1000,
+    "folder:tiny-imagenet-200": 200,
+    "fashion_mnist_10k": 10,
+    "digits": 10,
+}
+"""Number of classes of the presets' sources, for those who look at a config without its data."""
 
 
 def pretraining(

@@ -62,7 +62,7 @@ def check_batch_size(batch_size: int, size: int, devices: int) -> None:
     if batch_size > size:
         raise InputError(
             f"batch_size {batch_size} is larger than the data set ({size} examples); "
-            f"use at most {size // devices * devices or size}."
+            f"use at most {size // devices * devices or size}, and lower the learning rate in proportion."
         )
     if batch_size % devices:
         below, above = batch_size // devices * devices, -(-batch_size // devices) * devices

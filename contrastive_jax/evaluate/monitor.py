@@ -164,9 +164,13 @@ def illness(exit: str, figures: Mapping[str, float], untrained: Mapping[str, flo
         return ""
     now, before = figures[knn], untrained[knn]
     error = 100 * (before / 100 * (1 - before / 100) / figures["judged"]) ** 0.5
-    if now > before + 2 * error:
+    needed = before + 2 * error
+    if now > needed:
         return ""
-    return f"{NO_BETTER} (k-NN {now:.1f} %, before the first step {before:.1f} %)"
+    return (
+        f"{NO_BETTER} by more than chance (k-NN {now:.1f} % of {figures['judged']:.0f} images, {before:.1f} % before"
+        f" the first step; above {needed:.1f} % would count)"
+    )
 
 
 COLLAPSED_STD = 0.05

@@ -46,11 +46,12 @@ class Pending:
 
 def non_finite(name: str, step: int, value: float, last_good: int | None) -> str:
     kept = (
-        "no checkpoint was written yet"
+        "no checkpoint was written yet, and another config may take this --workdir"
         if last_good is None
         else f"the last good checkpoint is step {last_good}"
     )
-    return f"{name} is {value} at step {step}: stopped; {kept}. Lower the learning rate or raise tau."
+    advice = "Lower the learning rate; if the method has a temperature, a higher one helps too."
+    return f"{name} is {value} at step {step}: stopped; {kept}. {advice}"
 
 
 class MetricWriter:

@@ -5,8 +5,10 @@ environment.jsonl  a line per start: command,       tensorboard/    the same, as
                    code, packages, hardware         checkpoints/    orbax
 parameters.txt     clu's overview                   summary.json    at the end
 resolved.json      what the first start decided for its machine, kept by later starts
+failed.txt         why the run stopped before it kept anything: another config may then take the directory
 """
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -14,7 +16,7 @@ import pathlib
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -44,29 +46,51 @@ class RunDirectory:
     def metrics(self) -> pathlib.Path:
         return self.path / "metrics.jsonl"
 
-    def open(self, config: Mapping[str, Any]) -> None:
+    @property
+    def failure(self) -> pathlib.Path:
+        return self.path / "failed.txt"
+
+    @contextlib.contextmanager
+    def open(self, config: Mapping[str, Any]) -> Iterator[None]:
         """Creates the directory for `config`, or accepts one that holds the same config (to resume).
+
+        What then runs inside the `with` may fail before it has kept anything. The directory says so and is free again.
 
         Raises InputError if it holds another config (the differing fields are named) or is not a run.
         """
         if self.writes:
             self.check(config)
             self.path.mkdir(parents=True, exist_ok=True)
+            if self.failure.exists():
+                (self.path / "resolved.json").unlink(missing_ok=True)
+                self.failure.unlink()
             write_json(self.path / "config.json", config)
             with (self.path / "environment.jsonl").open("a") as log:
                 log.write(json.dumps(environment()) + "\n")
         multihost_utils.sync_global_devices("run directory is open")
+        try:
+            yield
+        except BaseException as error:
+            if self.writes and not self.keeps():
+                self.failure.write_text(f"{error or type(error).__name__}\n")
+            raise
+
+    def keeps(self) -> bool:
+        """Whether there is a result to lose: a checkpoint or a summary."""
+        saved = self.checkpoints.glob("[0-9]*") if self.checkpoints.exists() else ()
+        return any(saved) or (self.path / "summary.json").exists()
 
     def check(self, config: Mapping[str, Any]) -> None:
         """The checks of `open`, without side effects. Call it before reading data."""
         file = self.path / "config.json"
-        if self.writes and file.exists():
+        free = self.failure.exists() and not self.keeps()
+        if self.writes and file.exists() and not free:
             differing = differences(json.loads(file.read_text()), json.loads(json.dumps(config)))
             if differing:
-                raise InputError(
-                    f"{self.path} holds a run with another config: {'; '.join(differing)}; {self._elsewhere}."
-                )
-        elif self.writes and self.path.exists() and any(self.path.iterdir()):
+                few = len(differing) == 1
+                fields = f" {differing[0]}; " if few else "\n  " + "\n  ".join(differing) + "\n"
+                raise InputError(f"{self.path} holds a run with another config:{fields}{self._elsewhere}.")
+        elif self.writes and not free and self.path.exists() and any(self.path.iterdir()):
             raise InputError(f"{self.path} is not empty and is not a run: {self._elsewhere}.")
 
     def config(self) -> dict[str, Any]:
@@ -94,6 +118,11 @@ class RunDirectory:
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         if self.writes:
             write_json(self.path / "summary.json", summary)
+
+
+def parameter_count(params: Any) -> int:
+    """The number of parameters, of all networks together."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def parameter_table(params: Any) -> str:

@@ -18,6 +18,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from contrastive_jax.errors import InputError, nearest
@@ -156,6 +157,28 @@ class Exponential:
             return _warmed_up(step, peak * self.decay**exponent, self.warmup_from, peak, warmup_steps)
 
         return learning_rate
+
+
+def trap(schedule: optax.Schedule, peak: float, total_steps: int) -> str:
+    """Why a run of `total_steps` hardly learns at this schedule, as a sentence for the user; empty if nothing is wrong.
+
+    A run shorter than its warm-up never reaches the peak, and a cosine that moves per epoch leaves a run of one epoch
+    at its floor.
+    """
+    steps = np.unique(np.linspace(0, total_steps - 1, 1000).astype(int))
+    rates = np.asarray(jax.vmap(schedule)(jnp.asarray(steps)))
+    highest, last = rates.max(), len(rates) - 1
+    if last > 0 and rates.argmax() == last:
+        return (
+            f"the learning rate still rises at the last of the {total_steps} steps, to {highest:.3g} (the peak is"
+            f" {peak:.3g}): give more --config.epochs, or fewer --config.schedule.warmup_epochs."
+        )
+    if highest < peak / 2:
+        return (
+            f"the learning rate is at most {highest:.3g} in these {total_steps} steps (the peak is {peak:.3g}): give"
+            " more --config.epochs, or --config.schedule.per=step to a cosine that moves per epoch."
+        )
+    return ""
 
 
 def whole_steps(epochs: float, steps_per_epoch: float) -> int:

@@ -180,6 +180,13 @@ class TestRefusals:
         with pytest.raises(InputError, match=sentence):
             sources.open_split(f"folder:{tmp_path}", "val")
 
+    def test_no_folder_is_not_the_current_one(self, tmp_path, monkeypatch):
+        write(tmp_path / "a" / "1.png")
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InputError, match="say which folder"):
+            sources.open_split("folder:", "train")
+        assert sources.open_split("folder:", "train", str(tmp_path)).name == "folder:"
+
     def test_missing_and_packed(self, tmp_path):
         with pytest.raises(InputError, match="there is no folder"):
             sources.open_split(f"folder:{tmp_path}/none", "train")

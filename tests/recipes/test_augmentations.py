@@ -8,7 +8,10 @@ import pytest
 
 from contrastive_jax.augment import geometry_only
 from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.sections import recipe_fields
+from contrastive_jax.errors import InputError
 from contrastive_jax.experiment import assemble
+from contrastive_jax.methods.supcon import SupCon
 from contrastive_jax.recipes import augmentations
 
 CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
@@ -47,3 +50,40 @@ def test_moco_jitters_every_view_and_mocov2_blurs_half_of_them():
         "hue": (0.4, 0.1),
         "blur_probability": ((0.0,), (0.5,)),
     }
+
+
+def test_simclrs_tensorflow_code_resizes_with_a_cubic_kernel_and_nobody_elses_does_by_accident():
+    """TensorFlow's resize widens no kernel. SwAV is PyTorch code, and SupCon's TensorFlow code resizes linearly."""
+    plain, cubic = ("bilinear", True), ("bicubic", False)
+    found = {name: (f["interpolation"], f["antialias"]) for name, f in fields().items()}
+    assert found["simclr_cifar_tensorflow"] == found["simclr_imagenet"] == cubic
+    assert found["byol"] == found["dino"] == found["deit_finetuning"] == ("bicubic", True)
+    others = (
+        "swav",
+        "supcon_imagenet",
+        "supcon_imagenet_stacked",
+        "sim_augment",
+        "simclr_cifar",
+        "moco_v2",
+        "sdssl",
+    )
+    assert {name: found[name] for name in others} == dict.fromkeys(others, plain)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMED if name != "randbit"])
+def test_the_command_line_selects_a_recipe_by_its_name(name):
+    assert recipe_fields(name) == NAMED[name]()
+
+
+@pytest.mark.parametrize("name", ["swav", "dino"])
+def test_multi_crop_views_are_refused_by_a_method_that_does_not_read_them(name, monkeypatch):
+    config = pretraining("supcon", "digits,resnet8")
+    config.augment.update(NAMED[name]())
+    with pytest.raises(InputError, match="multi-crop views .extra_views., which this method does not read"):
+        assemble(config.to_dict())
+    monkeypatch.setattr(SupCon, "accepts_extra_views", True)
+    assert assemble(config.to_dict()).recipe.extra_views == config.augment.extra_views
+
+
+def fields():
+    return {name: f(4) if name == "randbit" else f() for name, f in NAMED.items()}

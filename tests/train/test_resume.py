@@ -1,10 +1,16 @@
 """Killed and started again, a run ends with the same bits; and it never eats another run."""
 
 import json
+import re
+import signal
+import time
 
 import numpy as np
 import pytest
 from commandline import TINY, error, final_state, kill_after, lines, run, start
+
+from contrastive_jax.errors import InputError
+from contrastive_jax.train.run_directory import RunDirectory
 
 STEPS = 11
 
@@ -60,6 +66,43 @@ def test_finished_run_is_left_alone(uninterrupted):
 def test_workdir_of_another_config_is_refused_by_name(uninterrupted):
     message = error("main", *TINY, f"--workdir={uninterrupted}", "--config.method.tau=0.2")
     assert "method.tau" in message and "0.1" in message and "0.2" in message
+
+
+def test_a_run_that_kept_nothing_leaves_its_workdir_to_another_config(tmp_path):
+    workdir = f"--workdir={tmp_path / 'run'}"
+    message = error("main", *TINY, workdir, "--config.learning_rate.peak=1e30")
+    assert "no checkpoint was written yet, and another config may take this --workdir" in message
+    assert "nan" in (tmp_path / "run" / "failed.txt").read_text()
+    run("main", *TINY, workdir)
+    assert not (tmp_path / "run" / "failed.txt").exists()
+    assert [line["step"] for line in lines(tmp_path / "run")] == list(range(1, STEPS + 1))
+    message = error("main", *TINY, workdir, "--config.learning_rate.peak=1e30")
+    assert "learning_rate.peak" in message, "a run that kept something is not taken over"
+
+
+@pytest.mark.parametrize("kept", ["checkpoints/3", "summary.json"])
+def test_a_failure_after_a_result_frees_nothing(kept, tmp_path):
+    record = RunDirectory(tmp_path / "run")
+    with pytest.raises(ValueError, match="late"), record.open({"a": 1}):
+        (record.path / kept).mkdir(parents=True)
+        raise ValueError("late")
+    assert not record.failure.exists()
+    with pytest.raises(InputError, match="another config: a "):
+        record.check({"a": 2})
+
+
+def test_interrupted_a_run_says_from_where_it_goes_on(uninterrupted, tmp_path):
+    process = start("main", *TINY, f"--workdir={tmp_path / 'run'}")
+    while not any(line["step"] >= 4 for line in lines(tmp_path / "run")):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate()
+    if "summary.json" in {file.name for file in (tmp_path / "run").iterdir()}:
+        pytest.fail(f"the run ended before the signal: {output}")
+    assert process.returncode == 130 and "Traceback" not in output, output
+    step = int(re.search(r"interrupted: the same command goes on from step (\d+)\.", output)[1])
+    assert step in (3, 6, 9) and (tmp_path / "run" / "checkpoints" / str(step)).exists()
 
 
 def test_folder_that_is_no_run_is_refused(tmp_path):

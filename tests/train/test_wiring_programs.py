@@ -1,11 +1,13 @@
 """Pretraining and the linear evaluation hand on what their configs say: another value gives another, known result."""
 
+import itertools
 import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import PIL.Image
 import pytest
 from recording import Recording
 from tiny import experiment
@@ -15,6 +17,7 @@ from contrastive_jax.augment.views import Recipe
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.order import Order
 from contrastive_jax.data.sources import load
+from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate.features import make_extract
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.settings import Evaluation
@@ -36,8 +39,8 @@ EMPTY = TrainState(jnp.asarray(0), {"w": jnp.zeros(3)}, Collections({}), (), ())
 def opened(folder):
     """A new run."""
     run = RunDirectory(folder / "run")
-    run.open({})
-    return run
+    with run.open({}):
+        return run
 
 
 def stop(seen):
@@ -209,3 +212,48 @@ def test_the_checkpoint_of_the_settings_is_judged_and_the_control_is_untrained(t
     assert asked == [None, 4]
     assert [name for name, _ in judged] == ["trained encoder", "untrained encoder"] * 2
     assert all(state is (trained if name == "trained encoder" else EMPTY) for name, state in judged)
+
+
+def folder_of(root, *splits, count=8):
+    """Pictures of two classes in the splits of a folder."""
+    rng = np.random.default_rng(0)
+    for split, name, number in itertools.product(splits, ("a", "b"), range(count)):
+        file = root / split / name / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(file)
+    return f"folder:{root}"
+
+
+def test_pretraining_says_that_nothing_is_left_to_test_on(tmp_path, capsys):
+    new, begun = (RunDirectory(tmp_path / name) for name in ("new", "begun"))
+    begun.checkpoints.mkdir(parents=True)
+    for splits, run, word in (
+        (("",), new, "--config.data.test_split='train[90%:]'"),
+        (("",), begun, ""),
+        (("train", "test"), new, ""),
+    ):
+        source = folder_of(tmp_path / "-".join(("pictures", *splits)), *splits)
+        chosen = experiment("supcon", data={"source": source})
+        main.warn_of_missing_test(chosen, chosen.open("train"), run)
+        printed = capsys.readouterr().out
+        assert word in printed if word else not printed
+
+
+def test_pretraining_says_that_the_rate_never_gets_to_its_peak(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(main, "create", stop([]))
+    for name, epochs in (("short", 1.0), ("long", 9.0)):
+        chosen = experiment("supcon", epochs=epochs, schedule={"warmup_epochs": 3.0})
+        with pytest.raises(Enough):
+            main.fit(chosen, Recording(), load("digits", "train"), opened(tmp_path / name))
+        assert ("still rises" in capsys.readouterr().out) == (name == "short")
+
+
+def test_the_linear_evaluation_is_told_what_to_test_on(tmp_path):
+    chosen = experiment("supcon", data={"source": folder_of(tmp_path / "mine", "")})
+    with pytest.raises(InputError, match="no split 'test'.*--config.test_split"):
+        linear_eval.judged_on(chosen, Evaluation())
+    splits = Evaluation(train_split="train[:75%]", test_split="train[75%:]")
+    assert [len(part) for part in linear_eval.judged_on(chosen, splits)] == [12, 4]
+    held_out = experiment("supcon", data={"train_split": "train[:90%]", "test_split": "train[90%:]"})
+    other = Evaluation(source=folder_of(tmp_path / "other", "train", "test", count=3))
+    assert [len(part) for part in linear_eval.judged_on(held_out, other)] == [6, 6]

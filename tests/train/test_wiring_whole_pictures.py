@@ -142,8 +142,7 @@ def test_the_recipe_decides_how_pictures_are_decoded(
     monkeypatch.setattr(main, "open_feed", stop)
     monkeypatch.setattr(main, "data_devices", lambda mesh: 1)
     run = RunDirectory(tmp_path / "run")
-    run.open({})
-    with pytest.raises(InterruptedError):
+    with run.open({}), pytest.raises(InterruptedError):
         main.fit(chosen, Recording(), images, run)
     (_, _, monitored, *_), (_, training, *_) = seen
     assert monitored == training.recipe == dataclasses.replace(chosen.recipe, size=view)
@@ -166,8 +165,8 @@ def test_the_linear_evaluation_crops_and_compares_as_the_run_says(
         linear_eval.baselines, "pixel_logistic_regression", lambda *args: pixels.extend(args) or 1.0
     )
     run = RunDirectory(tmp_path / "run")
-    run.open({})
-    linear_eval.judge_run(chosen, run, Evaluation(knn=()), Protocol())
+    with run.open({}):
+        linear_eval.judge_run(chosen, run, Evaluation(knn=()), Protocol())
     (recipe,) = seen
     assert (recipe.size, recipe.center_fraction, recipe.crop_scale) == (view, 0.5, (0.5, 1.0))
     for images in (pixels[0], pixels[2]):

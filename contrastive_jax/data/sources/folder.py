@@ -35,6 +35,8 @@ CHANNELS = 3
 
 def load(location: str, split: str, data_dir: str) -> EncodedImages:
     """`location` is the folder, optionally relative to `data_dir`; pictures stay encoded until they are needed."""
+    if not location and not data_dir:
+        raise InputError("say which folder: --config.data.source=folder:/my/pictures, for example.")
     root, name = pathlib.Path(data_dir, location).expanduser(), f"folder:{location}"
     folders = _split_folders(root)
     part = parse_split(split, _names(folders))
