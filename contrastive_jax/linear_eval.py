@@ -22,7 +22,7 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from contrastive_jax.augment import Recipe, geometry_only
+from contrastive_jax.augment import Recipe, canvas_side, geometry_only
 from contrastive_jax.config.flags import Command
 from contrastive_jax.config.schema import build
 from contrastive_jax.config.sections import EVALUATION
@@ -32,7 +32,7 @@ from contrastive_jax.data.split import MissingSplit
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import baselines, knn
 from contrastive_jax.evaluate.accuracy import ENSEMBLE
-from contrastive_jax.evaluate.features import Extract, accuracy_table, fingerprint, make_extract
+from contrastive_jax.evaluate.features import Extract, accuracy_table, fingerprint, make_extract, seen_pixels
 from contrastive_jax.evaluate.linear import Epoch, Features
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.selection import LinearResult, evaluate
@@ -88,7 +88,7 @@ def judge_run(
     trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
     checkpoints.close()
     untrained, trained = (judged_state(method, state, settings) for state in (untrained, trained))
-    recipe = classifier_recipe(experiment.recipe, protocol)
+    recipe = classifier_recipe(experiment.recipe_for(train), protocol)
     extract = make_extract(method, recipe, mesh, batch_size=settings.batch_size)
     linear = functools.partial(judge_linearly, extract=extract, train=train, test=test, protocol=protocol)
 
@@ -106,7 +106,7 @@ def judge_run(
         control, _, _ = linear(untrained, name="untrained encoder")
         top1 |= in_order("untrained encoder, linear", control.top1)
         top1["raw pixels, logistic regression"] = baselines.pixel_logistic_regression(
-            train.images, train.labels, test.images, test.labels
+            seen_pixels(recipe, train), train.labels, seen_pixels(recipe, test), test.labels
         )
     return {"step": int(trained.step), "top1": top1, **report(result)}
 
@@ -132,10 +132,10 @@ def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[Dataset, Da
     data = experiment.data
     if settings.source:
         data = Data(source=settings.source, data_dir=settings.data_dir, image_size=data.image_size)
-    found = []
+    found, canvas = [], canvas_side(experiment.recipe)
     for split in (settings.train_split or data.train_split, settings.test_split or data.test_split):
         try:
-            images = open_split(data.source, split, data.data_dir, data.image_size)
+            images = open_split(data.source, split, data.data_dir, data.image_size, canvas)
         except MissingSplit as error:
             raise InputError(
                 f"in '{data.source}' {error} Give --config.train_split and --config.test_split, for example"
@@ -154,11 +154,13 @@ def judge_linearly(
     state: TrainState, *, name: str, extract: Extract, train: Dataset, test: Dataset, protocol: Protocol
 ) -> tuple[LinearResult, Features, Features]:
     """The protocol on one encoder; also its features of the training and test images as they are."""
-    clean, tested = (extract(state.params, state.collections, data.images) for data in (train, test))
+    clean, tested = (
+        extract(state.params, state.collections, data.images, extents=data.extents) for data in (train, test)
+    )
 
     def augmented(epoch: int) -> Features:
         key = jax.random.fold_in(jax.random.key(protocol.seed), epoch)
-        return extract(state.params, state.collections, train.images, key)
+        return extract(state.params, state.collections, train.images, key, train.extents)
 
     with tqdm(desc=f"linear evaluation, {name}", unit="epoch", disable=None) as bar:
 

@@ -108,7 +108,8 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
     if run.writes and (words := schedules.trap(schedule, experiment.peak_learning_rate, total)):
         print(f"warning: {words}", flush=True)
     optimizer = experiment.transform(method, schedule)
-    training = Training(method, optimizer, schedule, experiment.recipe, mesh, fields.micro_batches)
+    recipe = experiment.recipe_for(images)
+    training = Training(method, optimizer, schedule, recipe, mesh, fields.micro_batches)
     state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
     run.write_parameters(state.params)
     if run.writes:
@@ -117,7 +118,7 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
             f" {total:,} steps of {fields.batch_size}. The first step compiles, which takes a while.",
             flush=True,
         )
-    monitor = make_monitor(experiment.monitor, method, experiment.recipe, images, fields.seed, mesh)
+    monitor = make_monitor(experiment.monitor, method, recipe, images, fields.seed, mesh)
     untrained = monitor(state) if periods.look else {}
     if checkpoints.latest() is not None:
         state = checkpoints.restore(state)

@@ -27,7 +27,9 @@ DATASETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "imagenet": {
         "data": dict(source="tfds:imagenet2012", test_split="validation"),
-        "augment": dict(size=224, **IMAGENET),
+        "augment": dict(
+            size=224, center_fraction=224 / 256, **IMAGENET
+        ),  # evaluation: resize to 256, crop 224
         "network": dict(stem="imagenet"),
     },
     "tiny_imagenet": {

@@ -2,8 +2,9 @@
 
     config.augment.update(augmentations.moco_v3())
 
-A recipe sets everything about crops, flips and colors, and switches off what it does not use. `size`, `mean` and `std`
-come from the data set's preset (`config/presets.py`), so a recipe published for ImageNet also fits small images.
+A recipe sets everything about crops, flips and colors, and switches off what it does not use. `size`,
+`center_fraction`, `mean` and `std` come from the data set's preset (`config/presets.py`), so a recipe published for
+ImageNet also fits small images.
 Where the authors' code and their paper differ, the recipe follows the code.
 """
 
@@ -11,8 +12,6 @@ from typing import Any
 
 Fields = dict[str, Any]
 
-IMAGENET_SIZE = dict(size=224, center_fraction=224 / 256)
-"""The papers' crops on ImageNet: 224 pixels in training, the central 224 of 256 in evaluation."""
 CUBIC = dict(interpolation="bicubic", antialias=False)
 """How SimCLR's TensorFlow code resizes."""
 
