@@ -188,13 +188,13 @@ def compiles_once(name: str) -> None:
 
 def one_device_equals_several(name: str) -> None:
     """One device and several train to the same parameters."""
-    one, seen_by_one = trial(name).run(3)
-    several, seen_by_several = trial(name, devices()).run(3)
-    for a, b in zip(seen_by_one, seen_by_several):  # few steps: a network this small amplifies rounding
+    one, seen_by_one = trial(name).run(2)
+    several, seen_by_several = trial(name, devices()).run(2)
+    for a, b in zip(seen_by_one, seen_by_several):  # two steps: a network this small amplifies rounding
         assert_close(b["loss"], a["loss"], 2e-5, "the loss")
         assert_close(b["gradient_norm"], a["gradient_norm"], 1e-3, "the gradient's norm")
     moved = jax.tree.map(lambda a, b: np.max(np.abs(a - b)), one.params, trial(name).state().params)
-    assert max(jax.tree.leaves(moved)) > 1e-3, "three steps moved no parameter"
+    assert max(jax.tree.leaves(moved)) > 1e-3, "two steps moved no parameter"
     for field in ("params", "collections", "method_state"):
         assert_trees_close(getattr(several, field), getattr(one, field), 2e-3, field)
 
