@@ -2,8 +2,11 @@
 
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/a
 
-Trains a linear classifier per exit and their ensemble, and takes k-NN votes. The controls are the untrained encoder and
-logistic regression on raw pixels. The results go to `linear_eval/` in the run directory.
+Measures the classifiers that the run trained itself, if it did, trains a linear classifier per exit and their ensemble,
+and takes k-NN votes. The controls are the untrained encoder and logistic regression on raw pixels. The results go to
+`linear_eval/` in the run directory.
+
+With `--config=configs/linear_eval.py:own_classifier` nothing is trained, and the results go to `own_classifier/`.
 """
 
 import dataclasses
@@ -21,9 +24,10 @@ from contrastive_jax.config.flags import Command
 from contrastive_jax.config.schema import build
 from contrastive_jax.config.sections import EVALUATION
 from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.data.sources import open_split
 from contrastive_jax.errors import InputError
-from contrastive_jax.evaluate import baselines, knn
+from contrastive_jax.evaluate import baselines, knn, own_classifier
 from contrastive_jax.evaluate.accuracy import ENSEMBLE
 from contrastive_jax.evaluate.features import Extract, accuracy_table, fingerprint, make_extract
 from contrastive_jax.evaluate.linear import Epoch, Features
@@ -52,8 +56,11 @@ def judge(config: dict[str, Any]) -> None:
     started = time.perf_counter()
     found = judge_run(experiment, run, settings, protocol)
     record.write_summary({**found, "seconds": time.perf_counter() - started})
+    own = found.get("own_classifier", {})
     print(f"\n{run.path} at step {found['step']}: test accuracy in percent")
-    print(accuracy_table(found["top1"]))
+    print(accuracy_table(found["top1"] | in_order("own classifier top-5", own.get("top5", {}))))
+    if "not_measured" in own:
+        print(f"Not measured: {own['not_measured']}.")
     print(f"Details: {record.path / 'summary.json'}")
 
 
@@ -72,37 +79,70 @@ def judge_run(
     """All figures of one run, in percent, ready for its `summary.json`."""
     seen = experiment.open(experiment.data.train_split)
     train, test = judged_on(experiment, settings)
-    mesh = make_mesh()
+    mesh, shape = make_mesh(), experiment.view_shape(seen)
     method = experiment.method(num_classes=seen.num_classes, labels=seen.labels)
     optimizer = experiment.transform(method, experiment.learning_rate_schedule(1.0))
-    untrained = create(method, optimizer, experiment.run.seed, experiment.view_shape(seen), mesh)
+    untrained = create(method, optimizer, experiment.run.seed, shape, mesh)
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
     checkpoints.close()
-    extract = make_extract(method, geometry_only(experiment.recipe), mesh, batch_size=settings.batch_size)
-    linear = functools.partial(judge_linearly, extract=extract, train=train, test=test, protocol=protocol)
 
+    recipe, size = geometry_only(experiment.recipe), settings.batch_size
+    has_own = own_classifier.has_classifier(method, trained, shape)
+    missing = other_classes(seen, test, settings) if has_own else "this run trained no classifier of its own"
+    if missing and not (settings.linear or settings.knn):
+        raise InputError(f"{missing}: set --config.linear=True, or judge with another protocol.")
+    test = test.in_memory()
+    top1, details = {}, {"own_classifier": {"not_measured": missing}} if has_own else {}
+    if not missing:
+        extract = make_extract(method.logits, recipe, mesh, batch_size=size)
+        own = own_classifier.accuracy(extract(trained.params, trained.collections, test.images), test.labels)
+        top1, details = in_order("own classifier", own["top1"]), {"own_classifier": own}
+    if settings.linear or settings.knn:
+        extract = make_extract(method.features, recipe, mesh, batch_size=size)
+        data = dict(extract=extract, train=train.in_memory(), test=test)
+        of_features, more = judge_features(trained, untrained, settings, protocol, **data)
+        top1, details = top1 | of_features, details | more
+    return {"step": int(trained.step), "top1": top1, **details}
+
+
+def judge_features(
+    trained: TrainState,
+    untrained: TrainState,
+    settings: Evaluation,
+    protocol: Protocol,
+    *,
+    extract: Extract,
+    train: Dataset,
+    test: Dataset,
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """What is measured on frozen features, and on the controls: top-1 by name, and the linear evaluation's details."""
+    top1, details = {}, {}
+    linear = functools.partial(judge_linearly, extract=extract, train=train, test=test, protocol=protocol)
     before = fingerprint((trained.params, trained.collections))
-    result, clean, tested = linear(trained, name="trained encoder")
+    if settings.linear:
+        result, clean, tested = linear(trained, name="trained encoder")
+        top1, details = in_order("linear", result.top1), report(result)
+    else:
+        clean, tested = (extract(trained.params, trained.collections, data.images) for data in (train, test))
     if fingerprint((trained.params, trained.collections)) != before:
         raise RuntimeError("the linear evaluation changed the encoder that it judges")
-    top1 = in_order("linear", result.top1)
     if settings.knn:
         classes = train.num_classes
         votes = knn.accuracy(clean, train.labels, tested, test.labels, classes=classes, ks=settings.knn)
         for k in settings.knn:
             top1 |= in_order(f"{k}-NN", {name: by_k[k][0] for name, by_k in votes.items()})
-    if settings.controls:
+    if settings.linear and settings.controls:
         control, _, _ = linear(untrained, name="untrained encoder")
         top1 |= in_order("untrained encoder, linear", control.top1)
         top1["raw pixels, logistic regression"] = baselines.pixel_logistic_regression(
             train.images, train.labels, test.images, test.labels
         )
-    return {"step": int(trained.step), "top1": top1, **report(result)}
+    return top1, details
 
 
-def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[Dataset, Dataset]:
-    """The training and test images of the judgement, in memory."""
+def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[ImageSet, ImageSet]:
+    """The training and test images of the judgement."""
     data = experiment.data
     if settings.source:
         data = dataclasses.replace(data, source=settings.source, data_dir=settings.data_dir)
@@ -113,9 +153,20 @@ def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[Dataset, Da
             raise InputError(
                 f"'{images.name}' has no labels to judge with: give --config.source, a set that has."
             )
-        found.append(images.in_memory())
+        found.append(images)
     train, test = found
     return train, test
+
+
+def other_classes(seen: ImageSet, test: ImageSet, settings: Evaluation) -> str:
+    """Why a classifier of the classes of `seen` cannot be measured on `test`; empty if it can.
+
+    Class numbers mean the same in the run's own data set alone, which may come from another source under its name.
+    """
+    own = not settings.source or seen.name == test.name
+    if own and seen.num_classes == test.num_classes:
+        return ""
+    return f"the run's own classifier knows the classes of '{seen.name}', not those of '{test.name}'"
 
 
 def judge_linearly(

@@ -1,10 +1,15 @@
 """Top-k hits, and the ensemble of exits."""
 
+from collections.abc import Callable
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 ENSEMBLE = "ensemble"
 TOP = (1, 5)
+ROWS_AT_A_TIME = 2048
 
 
 def hits(
@@ -24,6 +29,31 @@ def with_ensemble(logits: dict[str, Float[Array, "*heads n classes"]]) -> dict[s
     if len(logits) == 1:
         return logits
     return {**logits, ENSEMBLE: jnp.mean(jnp.stack([*logits.values()], axis=0), axis=0)}
+
+
+def hit_counts(
+    scores_of: Callable[[Any], dict[str, Float[Array, "*heads rows classes"]]],
+    inputs: Any,
+    labels: Int[Array, " n"],
+) -> dict[str, Int[Array, "top *heads"]]:
+    """How many labels are among the largest and the five largest logits, for each name and the ensemble.
+
+    Args:
+        scores_of: from some rows of `inputs` to their logits. It is called on blocks of rows, so that the logits of a
+            large test set are never in memory at once.
+        inputs: a pytree of arrays [n, ...].
+    """
+
+    def of_row(row):
+        x, label = row
+        scores = with_ensemble(scores_of(jax.tree.map(lambda value: value[None], x)))
+        return {
+            name: jnp.stack([hits(z, label[None], k)[..., 0] for k in TOP], axis=0)
+            for name, z in scores.items()
+        }
+
+    hit = jax.lax.map(of_row, (inputs, labels), batch_size=ROWS_AT_A_TIME)
+    return jax.tree.map(lambda rows: jnp.sum(rows, axis=0), hit)
 
 
 def _like(rows: Array, logits: Array) -> Array:

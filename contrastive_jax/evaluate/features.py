@@ -1,4 +1,4 @@
-"""Frozen representations of images, computed on all devices in evaluation mode."""
+"""Frozen representations or logits of images, computed on all devices in evaluation mode."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,15 +9,18 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, UInt8
 
 from contrastive_jax.augment import Recipe, make_views, plain
-from contrastive_jax.methods import Method
+from contrastive_jax.methods.base import Images
 from contrastive_jax.parallel.mesh import batch_sharding, data_devices
 
+See = Callable[[Any, Any, Images], dict[str, Float[Array, "batch _"]]]
+"""A method's `features` or `logits`."""
 Extract = Callable[..., dict[str, np.ndarray]]
 
 
-def make_extract(method: Method, recipe: Recipe, mesh: Mesh, *, batch_size: int) -> Extract:
+def make_extract(see: See, recipe: Recipe, mesh: Mesh, *, batch_size: int) -> Extract:
     """Compiles `extract(params, collections, images, key=None) -> {exit: [n, dim] float32}` on the host.
 
+    see: what is extracted, a method's `features` or `logits`.
     images: uint8 [n, height, width, channel] in host memory. With a key, every image is augmented by the recipe as a
     function of the key and of its place in `images`; without one, it is seen as `augment.plain` has it.
     """
@@ -25,13 +28,13 @@ def make_extract(method: Method, recipe: Recipe, mesh: Mesh, *, batch_size: int)
 
     @jax.jit
     def plainly(params: Any, collections: Any, images: UInt8[Array, "batch height width channel"]):
-        return method.features(params, collections, plain(recipe, images))
+        return see(params, collections, plain(recipe, images))
 
     @jax.jit
     def augmented(
         params: Any, collections: Any, images: UInt8[Array, "batch height width channel"], key: Array
     ):
-        return method.features(params, collections, make_views(recipe, images, key, 1)[:, 0])
+        return see(params, collections, make_views(recipe, images, key, 1)[:, 0])
 
     def extract(params: Any, collections: Any, images: UInt8[np.ndarray, "n height width channel"], key=None):
         parts = []

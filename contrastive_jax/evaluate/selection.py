@@ -11,16 +11,13 @@ import functools
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.evaluate.accuracy import ENSEMBLE, TOP, hits, with_ensemble
+from contrastive_jax.evaluate.accuracy import ENSEMBLE, hit_counts
 from contrastive_jax.evaluate.linear import Epoch, Features, Heads, fit, logits
 from contrastive_jax.evaluate.protocol import Protocol
-
-ROWS_AT_A_TIME = 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,18 +134,7 @@ def accuracy(
 
 @functools.partial(jax.jit, static_argnames=("normalize",))
 def _hit_counts(heads, features, labels, *, normalize: bool) -> dict[str, Int[Array, "top *rates"]]:
-    """Over blocks of rows, so that the logits of a large test set are never in memory at once."""
-
-    def of_row(row):
-        x, label = row
-        scores = logits(heads, {exit: value[None] for exit, value in x.items()}, normalize=normalize)
-        return {
-            name: jnp.stack([hits(z, label[None], k)[..., 0] for k in TOP], axis=0)
-            for name, z in with_ensemble(scores).items()
-        }
-
-    hit = jax.lax.map(of_row, (features, labels), batch_size=ROWS_AT_A_TIME)
-    return jax.tree.map(lambda rows: jnp.sum(rows, axis=0), hit)
+    return hit_counts(functools.partial(logits, heads, normalize=normalize), features, labels)
 
 
 def _result(rate, rates, held_out, epochs, tests, heads) -> LinearResult:

@@ -19,7 +19,9 @@ class Evaluation:
     """Folder of that data set."""
     batch_size: int = 512
     """Images that the encoder sees at a time."""
+    linear: bool = True
+    """Train linear classifiers on the frozen features; False: the run's own classifier and k-NN alone."""
     knn: tuple[int, ...] = (20, 200)
     """Numbers of neighbours; (): no k-NN."""
     controls: bool = True
-    """Also judge the untrained encoder and raw pixels."""
+    """Also judge the untrained encoder and raw pixels, with linear classifiers."""

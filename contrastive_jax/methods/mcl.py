@@ -17,7 +17,7 @@ from contrastive_jax import losses
 from contrastive_jax.errors import InputError, nearest
 from contrastive_jax.losses import contrastive_top1, infonce_bound, l2_normalize, share_with_positives
 from contrastive_jax.methods.base import Collections
-from contrastive_jax.methods.cohort import CohortMethod, classify, cohort_outputs, named_exits, weighted
+from contrastive_jax.methods.cohort import CohortMethod, classify, weighted
 from contrastive_jax.models.apply import apply_eval, apply_train
 from contrastive_jax.models.cohort import Cohort, CohortHeads
 from contrastive_jax.parallel.mesh import COHORT, Stack
@@ -142,12 +142,13 @@ class MCLSharded(MCL):
         }
         return embeddings, collections._replace(network=Stack(network))
 
-    def features(self, params, collections, images):
-        outputs: dict[str, Any] = {}
+    def evaluated(self, params, collections, images, method=None):
+        """As in the base class; the networks run one after the other."""
         stacked = Stack((params.peers, collections.network.peers))
-        for name, (of_one, network) in zip(self.names, unstack(stacked)):
-            outputs[name] = apply_eval(self.one, of_one, network, images, method=cohort_outputs)["net1"]
-        return named_exits(outputs)
+        return {
+            name: apply_eval(self.one, of_one, network, images, method=method)["net1"]
+            for name, (of_one, network) in zip(self.names, unstack(stacked))
+        }
 
     def _spread(self, share):
         """`share` on every group of devices with its networks; the batch stays the compiler's to split."""

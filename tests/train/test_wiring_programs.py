@@ -171,7 +171,7 @@ def test_a_key_augments_every_image_and_no_key_leaves_it_alone():
         mean=(0.5,), std=(0.5,), crop_scale=(0.3, 0.6), jitter_probability=0.0, gray_probability=0.0
     )
     images = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), np.uint8)
-    extract = make_extract(Recording(), recipe, make_mesh(), batch_size=8)
+    extract = make_extract(Recording().features, recipe, make_mesh(), batch_size=8)
     one, again, other = (extract({}, {}, images, jax.random.key(seed))["final"] for seed in (0, 0, 1))
     still = extract({}, {}, images)["final"]
     np.testing.assert_allclose(still, (images.reshape(16, -1) / 255 - 0.5) / 0.5, atol=1e-6)
