@@ -8,7 +8,7 @@
     selfcon          rate 3, times 0.1 after epochs 60 and 80 (SelfCon's main_linear.py)
     selfcon_paper    rate 5 and weight decay 1e-4 (SelfCon, App. B, which names no milestones: those above)
     quick            20 epochs on features without augmentation: half a minute on a CPU for a small set
-    own_classifier   nothing is trained: the classifiers that the run trained itself, of every exit or network
+    own              nothing is trained: the classifiers that the run trained itself, of every exit or network
 
 The headline is the accuracy after the last epoch. The papers' codes report the best test epoch, which the summary keeps
 as `best_test_epoch`.
@@ -34,7 +34,7 @@ PROTOCOLS = {
         "protocol": {"epochs": 20, "augment": "none", "batch_size": 256},
         "schedule": {"milestones": (12, 15, 18)},
     },
-    "own_classifier": {"linear": False, "knn": (), "folder": "own_classifier"},
+    "own": {"linear": False, "knn": (), "folder": "own_classifier"},
 }
 
 

@@ -1,7 +1,7 @@
 """Large-margin softmax (Liu et al. 2016): the `Max-Margin` column of SupCon's Table 2.
 
     python -m contrastive_jax.main --config=configs/supcon_large_margin.py:cifar10,resnet50 --workdir=runs/margin
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:own_classifier --config.pretrained=runs/margin
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:own --config.pretrained=runs/margin
 
 Argument: dataset,network (default cifar10,resnet50).
 

@@ -6,7 +6,7 @@ Measures the classifiers that the run trained itself, if it did, trains a linear
 and takes k-NN votes. The controls are the untrained encoder and logistic regression on raw pixels. The results go to
 `linear_eval/` in the run directory.
 
-With `--config=configs/linear_eval.py:own_classifier` nothing is trained, and the results go to `own_classifier/`.
+With `--config=configs/linear_eval.py:own` nothing is trained, and the results go to `own_classifier/`.
 """
 
 import dataclasses
@@ -100,8 +100,9 @@ def judge_run(
         top1, details = in_order("own classifier", own["top1"]), {"own_classifier": own}
     if settings.linear or settings.knn:
         extract = make_extract(method.features, recipe, mesh, batch_size=size)
-        data = dict(extract=extract, train=train.in_memory(), test=test)
-        of_features, more = judge_features(trained, untrained, settings, protocol, **data)
+        of_features, more = judge_features(
+            trained, untrained, settings, protocol, extract=extract, train=train.in_memory(), test=test
+        )
         top1, details = top1 | of_features, details | more
     return {"step": int(trained.step), "top1": top1, **details}
 

@@ -191,7 +191,7 @@ def test_the_checkpoint_of_the_settings_is_judged_and_the_control_is_untrained(t
     found = types.SimpleNamespace(top1={"final": 50.0})
     monkeypatch.setattr(linear_eval, "create", lambda *args: EMPTY)
     monkeypatch.setattr(linear_eval, "Checkpoints", lambda *args, **kwargs: restored)
-    monkeypatch.setattr(linear_eval, "make_extract", lambda *args, **kwargs: None)
+    monkeypatch.setattr(linear_eval, "make_extract", lambda *args, **kwargs: print)
     monkeypatch.setattr(linear_eval, "report", lambda result: {})
     monkeypatch.setattr(linear_eval.baselines, "pixel_logistic_regression", lambda *args: 1.0)
     monkeypatch.setattr(
