@@ -1,7 +1,7 @@
 """Cross-entropy: the supervised baseline that SelfCon and SupCon compare with, trained in one stage.
 
     python -m contrastive_jax.main --config=configs/cross_entropy.py:cifar100,resnet18 --workdir=runs/ce
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/ce
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:own --config.pretrained=runs/ce
 
 Argument: dataset,network (default cifar100,resnet18).
 

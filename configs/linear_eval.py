@@ -18,6 +18,7 @@
     dino               rate 0.001 at batch 256, batch 1024, cosine (DINO's eval_linear.py on eight GPUs; it joins the
                        last four layers of a small ViT, here is a classifier per exit)
     quick              20 epochs on features without augmentation: half a minute on a CPU for a small set
+    own                nothing is trained: the classifiers that the run trained itself, of every exit or network
 
 The headline is the accuracy after the last epoch. The papers' codes report the best test epoch, which the summary keeps
 as `best_test_epoch`.
@@ -73,6 +74,7 @@ PROTOCOLS = {
         "protocol": {"epochs": 20, "augment": "none", "batch_size": 256},
         "schedule": SUPCONTRAST | {"milestones": (12, 15, 18)},
     },
+    "own": {"linear": False, "knn": (), "folder": "own_classifier"},
 }
 
 

@@ -1,7 +1,7 @@
 """MCL: networks that learn together with labels, on class-aware batches (Yang et al. 2022, Eq. 8).
 
     python -m contrastive_jax.main --config=configs/mcl.py:cifar100,cifar_resnet32 --workdir=runs/mcl
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/mcl
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:own --config.pretrained=runs/mcl
 
 Argument: dataset,network (default cifar100,cifar_resnet32).
 

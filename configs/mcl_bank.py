@@ -1,7 +1,7 @@
 """MCL with a memory bank, for more classes than a batch can hold twice (Yang et al. 2022, Fig. 3).
 
     python -m contrastive_jax.main --config=configs/mcl_bank.py:imagenet,resnet18 --workdir=runs/mcl_bank
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/mcl_bank
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:own --config.pretrained=runs/mcl_bank
 
 Argument: dataset,network (default imagenet,resnet18).
 

@@ -1,7 +1,7 @@
 """One-stage training with CompRess' loss between sub-network and backbone (Bae et al. 2021, Sec. 4.6).
 
     python -m contrastive_jax.main --config=configs/selfcon_1stage_compress.py:cifar100,resnet18 --workdir=runs/compress
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/compress
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:own --config.pretrained=runs/compress
 
 Argument: dataset,network (default cifar100,resnet18).
 

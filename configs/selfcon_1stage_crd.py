@@ -1,7 +1,7 @@
 """One-stage training with CRD's loss between sub-network and backbone (Bae et al. 2021, Sec. 4.6).
 
     python -m contrastive_jax.main --config=configs/selfcon_1stage_crd.py:cifar100,resnet18 --workdir=runs/crd
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/crd
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:own --config.pretrained=runs/crd
 
 Argument: dataset,network (default cifar100,resnet18).
 

@@ -1,7 +1,7 @@
 """One-stage training as SelfCon's released code has it; the paper's is `selfcon_1stage_selfcon.py`.
 
     python -m contrastive_jax.main --config=configs/selfcon_1stage_released.py:cifar100,resnet18 --workdir=runs/released
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/released
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:own --config.pretrained=runs/released
 
 Argument: dataset,network (default cifar100,resnet18).
 

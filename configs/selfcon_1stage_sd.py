@@ -1,7 +1,7 @@
 """One-stage self-distillation: sub-networks learn the backbone's softened posterior (Bae et al. 2021, Sec. 4.6).
 
     python -m contrastive_jax.main --config=configs/selfcon_1stage_sd.py:cifar100,resnet18 --workdir=runs/sd
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/sd
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:own --config.pretrained=runs/sd
 
 Argument: dataset,network (default cifar100,resnet18).
 

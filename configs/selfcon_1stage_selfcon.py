@@ -1,7 +1,7 @@
 """One-stage training with the SelfCon loss between sub-network and backbone (Bae et al. 2021, Sec. 4.6).
 
     python -m contrastive_jax.main --config=configs/selfcon_1stage_selfcon.py:cifar100,resnet18 --workdir=runs/selfcon
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/selfcon
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:own --config.pretrained=runs/selfcon
 
 Argument: dataset,network (default cifar100,resnet18).
 

@@ -5,8 +5,8 @@
 
 Argument: dataset,network (default cifar10,resnet50).
 
-The first command trains encoder and classifier in one stage. The second is the two-stage control: it discards that
-classifier and trains a new one on the frozen encoder. Expected top-1 with resnet50:
+The first command trains encoder and classifier in one stage. The second prints that classifier's accuracy and the
+two-stage control's, a new classifier on the frozen encoder. Expected top-1 with resnet50:
 
     one stage (Table 2)              CIFAR-10 95.0    CIFAR-100 75.3    ImageNet 78.2
     one and two stages (Table 7)     ImageNet 77.1 and 73.7

@@ -7,7 +7,8 @@ Argument: dataset,network (default cifar10,resnet50).
 
 Recipe: that of `supcon.py`. The encoder learns as it does there; the classifier uses the same learning rate and weight
 decay, and `--config.method.probe_scale` scales its rate. `accuracy_probe` is the classifier's accuracy on the augmented
-batch. The paper reports roughly the accuracy of two-stage training (Table 2, resnet50: CIFAR-10 96.0, CIFAR-100 76.5).
+batch, and the second command prints that on the test set. The paper reports roughly the accuracy of two-stage training
+(Table 2, resnet50: CIFAR-10 96.0, CIFAR-100 76.5).
 """
 
 from contrastive_jax.config.presets import pretraining

@@ -1,7 +1,7 @@
 """Large-margin softmax (Liu et al. 2016): the `Max-Margin` column of SupCon's Table 2.
 
     python -m contrastive_jax.main --config=configs/supcon_large_margin.py:cifar10,resnet50 --workdir=runs/margin
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:supcontrast --config.pretrained=runs/margin
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:own --config.pretrained=runs/margin
 
 Argument: dataset,network (default cifar10,resnet50).
 
@@ -11,8 +11,7 @@ that Liu et al. published for their VGG-like network with margin 4:
     CIFAR-10 92.4    CIFAR-100 70.5    (ImageNet 78.0 comes from another paper, with margins in several layers)
 
 The margin is blended in as in the authors' CIFAR-10 example: lambda = 1000 (1 + 2e-5 t)^-45 at step t, which falls
-below 1 at step 8300. The authors train at rate 0.1, not at 0.8. The accuracy of the trained classifier is the metric
-`accuracy_final`.
+below 1 at step 8300. The authors train at rate 0.1, not at 0.8. The second command measures the trained classifier.
 """
 
 from contrastive_jax.config.presets import pretraining

@@ -259,6 +259,25 @@ def features_do_not_depend_on_the_batch(name: str) -> None:
         assert_close(found[:1], alone[exit], 1e-5, f"exit {exit}")
 
 
+def logits_depend_on_the_image_alone(name: str) -> None:
+    """The logits of classifiers that it trains, if any, are one per class and depend on the image alone."""
+    images = np.asarray(jax.random.uniform(jax.random.key(0), (BATCH, *IMAGE)))
+    method, classes = trial(name).method, trial(name).data.num_classes
+    found = []
+    for tiny, seen in ((trial(name), images), (trial(name), images[:1]), (trial(name, devices()), images)):
+        state = tiny.state()
+        with jax.set_mesh(tiny.mesh):
+            batch = jax.device_put(seen, batch_sharding(tiny.mesh))
+            found.append(jax.jit(tiny.method.logits)(state.params, state.collections, batch))
+    exits = jax.eval_shape(method.features, state.params, state.collections, images)
+    whole, alone, several = found
+    for exit, logits in whole.items():
+        assert exit in exits, f"it has logits of '{exit}', but the exits are {', '.join(exits)}"
+        assert logits.shape == (BATCH, classes), f"{classes} classes, but logits of shape {logits.shape}"
+        assert_close(alone[exit], logits[:1], 1e-5, f"the logits of an image alone at '{exit}'")
+        assert_close(several[exit], logits, 1e-5, f"the logits on several devices at '{exit}'")
+
+
 CHECKS = (
     is_documented_and_frozen,
     declares_its_labels,
@@ -270,6 +289,7 @@ CHECKS = (
     survives_equal_images,
     depends_on_the_seed_alone,
     features_do_not_depend_on_the_batch,
+    logits_depend_on_the_image_alone,
 )
 
 

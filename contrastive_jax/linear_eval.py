@@ -2,8 +2,11 @@
 
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/a
 
-Trains a linear classifier per exit and their ensemble, and takes k-NN votes. The controls are the untrained encoder and
-logistic regression on raw pixels. The results go to `linear_eval/` in the run directory.
+Measures the classifiers that the run trained itself, if it did, trains a linear classifier per exit and their ensemble,
+and takes k-NN votes. The controls are the untrained encoder and logistic regression on raw pixels. The results go to
+`linear_eval/` in the run directory.
+
+With `--config=configs/linear_eval.py:own` nothing is trained, and the results go to `own_classifier/`.
 """
 
 import sys
@@ -20,6 +23,7 @@ import time
 from typing import Any
 
 import jax
+import numpy as np
 from tqdm import tqdm
 
 from contrastive_jax.augment import Recipe, canvas_side, geometry_only
@@ -27,10 +31,11 @@ from contrastive_jax.config.flags import Command
 from contrastive_jax.config.schema import build
 from contrastive_jax.config.sections import EVALUATION
 from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.data.sources import open_split
 from contrastive_jax.data.split import MissingSplit
 from contrastive_jax.errors import InputError
-from contrastive_jax.evaluate import baselines, knn
+from contrastive_jax.evaluate import baselines, knn, own_classifier
 from contrastive_jax.evaluate.accuracy import ENSEMBLE
 from contrastive_jax.evaluate.features import Extract, accuracy_table, fingerprint, make_extract, seen_pixels
 from contrastive_jax.evaluate.linear import Epoch, Features
@@ -60,8 +65,11 @@ def judge(config: dict[str, Any]) -> None:
         started = time.perf_counter()
         found = judge_run(experiment, run, settings, protocol)
         record.write_summary({**found, "seconds": time.perf_counter() - started})
+    own = found.get("own_classifier", {})
     print(f"\n{run.path} at step {found['step']}: test accuracy in percent")
-    print(accuracy_table(found["top1"]))
+    print(accuracy_table(found["top1"] | in_order("own classifier top-5", own.get("top5", {}))))
+    if "not_measured" in own:
+        print(f"Not measured: {own['not_measured']}.")
     print(f"Details: {record.path / 'summary.json'}")
 
 
@@ -80,35 +88,76 @@ def judge_run(
     """All figures of one run, in percent, ready for its `summary.json`."""
     seen = experiment.open(experiment.data.train_split)
     train, test = judged_on(experiment, settings)
-    mesh = make_mesh()
+    mesh, shape = make_mesh(), experiment.view_shape(seen)
     method = experiment.method(num_classes=seen.num_classes, labels=seen.labels)
     optimizer = experiment.transform(method, experiment.learning_rate_schedule(1.0))
-    untrained = create(method, optimizer, experiment.run.seed, experiment.view_shape(seen), mesh)
+    untrained = create(method, optimizer, experiment.run.seed, shape, mesh)
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
     checkpoints.close()
     untrained, trained = (judged_state(method, state, settings) for state in (untrained, trained))
-    recipe = classifier_recipe(experiment.recipe_for(train), protocol)
-    extract = make_extract(method, recipe, mesh, batch_size=settings.batch_size)
-    linear = functools.partial(judge_linearly, extract=extract, train=train, test=test, protocol=protocol)
 
+    recipe, size = classifier_recipe(experiment.recipe_for(train), protocol), settings.batch_size
+    has_own = own_classifier.has_classifier(method, trained, shape)
+    missing = other_classes(seen, test, settings) if has_own else "this run trained no classifier of its own"
+    if missing and not (settings.linear or settings.knn):
+        raise InputError(f"{missing}: set --config.linear=True, or judge with another protocol.")
+    test = test.in_memory()
+    top1, details = {}, {"own_classifier": {"not_measured": missing}} if has_own else {}
+    if not missing:
+        extract = make_extract(method.logits, recipe, mesh, batch_size=size)
+        own = own_classifier.accuracy(still(extract, trained, test), test.labels)
+        top1, details = in_order("own classifier", own["top1"]), {"own_classifier": own}
+    if settings.linear or settings.knn:
+        extract = make_extract(method.features, recipe, mesh, batch_size=size)
+        of_features, more = judge_features(
+            trained,
+            untrained,
+            settings,
+            protocol,
+            extract=extract,
+            recipe=recipe,
+            train=train.in_memory(),
+            test=test,
+        )
+        top1, details = top1 | of_features, details | more
+    return {"step": int(trained.step), "top1": top1, **details}
+
+
+def judge_features(
+    trained: TrainState,
+    untrained: TrainState,
+    settings: Evaluation,
+    protocol: Protocol,
+    *,
+    extract: Extract,
+    recipe: Recipe,
+    train: Dataset,
+    test: Dataset,
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """What is measured on frozen features, and on the controls: top-1 by name, and the linear evaluation's details."""
+    top1, details = {}, {}
+    linear = functools.partial(judge_linearly, extract=extract, train=train, test=test, protocol=protocol)
     before = fingerprint((trained.params, trained.collections))
-    result, clean, tested = linear(trained, name="trained encoder")
+    if settings.linear:
+        result, clean, tested = linear(trained, name="trained encoder")
+        top1, details = in_order("linear", result.top1), report(result)
+    else:
+        clean, tested = (still(extract, trained, data) for data in (train, test))
     if fingerprint((trained.params, trained.collections)) != before:
         raise RuntimeError("the linear evaluation changed the encoder that it judges")
-    top1 = in_order("linear", result.top1)
     if settings.knn:
         classes = train.num_classes
         votes = knn.accuracy(clean, train.labels, tested, test.labels, classes=classes, ks=settings.knn)
         for k in settings.knn:
             top1 |= in_order(f"{k}-NN", {name: by_k[k][0] for name, by_k in votes.items()})
-    if settings.controls:
+    if settings.linear and settings.controls:
         control, _, _ = linear(untrained, name="untrained encoder")
         top1 |= in_order("untrained encoder, linear", control.top1)
         top1["raw pixels, logistic regression"] = baselines.pixel_logistic_regression(
             seen_pixels(recipe, train), train.labels, seen_pixels(recipe, test), test.labels
         )
-    return {"step": int(trained.step), "top1": top1, **report(result)}
+    return top1, details
 
 
 def judged_state(method: Method, state: TrainState, settings: Evaluation) -> TrainState:
@@ -127,8 +176,8 @@ def classifier_recipe(recipe: Recipe, protocol: Protocol) -> Recipe:
     return dataclasses.replace(geometry, crop_scale=protocol.crop_scale, crop_ratio=(3 / 4, 4 / 3), pad=0)
 
 
-def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[Dataset, Dataset]:
-    """The training and test images of the judgement, in memory."""
+def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[ImageSet, ImageSet]:
+    """The training and test images of the judgement."""
     data = experiment.data
     if settings.source:
         data = Data(source=settings.source, data_dir=settings.data_dir, image_size=data.image_size)
@@ -145,18 +194,32 @@ def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[Dataset, Da
             raise InputError(
                 f"'{images.name}' has no labels to judge with: give --config.source, a set that has."
             )
-        found.append(images.in_memory())
+        found.append(images)
     train, test = found
     return train, test
+
+
+def other_classes(seen: ImageSet, test: ImageSet, settings: Evaluation) -> str:
+    """Why a classifier of the classes of `seen` cannot be measured on `test`; empty if it can.
+
+    Class numbers mean the same in the run's own data set alone, which may come from another source under its name.
+    """
+    own = not settings.source or seen.name == test.name
+    if own and seen.num_classes == test.num_classes:
+        return ""
+    return f"the run's own classifier knows the classes of '{seen.name}', not those of '{test.name}'"
+
+
+def still(extract: Extract, state: TrainState, data: Dataset) -> dict[str, np.ndarray]:
+    """What `extract` finds for the images as they are, without augmentation."""
+    return extract(state.params, state.collections, data.images, extents=data.extents)
 
 
 def judge_linearly(
     state: TrainState, *, name: str, extract: Extract, train: Dataset, test: Dataset, protocol: Protocol
 ) -> tuple[LinearResult, Features, Features]:
     """The protocol on one encoder; also its features of the training and test images as they are."""
-    clean, tested = (
-        extract(state.params, state.collections, data.images, extents=data.extents) for data in (train, test)
-    )
+    clean, tested = (still(extract, state, data) for data in (train, test))
 
     def augmented(epoch: int) -> Features:
         key = jax.random.fold_in(jax.random.key(protocol.seed), epoch)

@@ -1,10 +1,15 @@
 """Top-k hits, and the ensemble of exits."""
 
+from collections.abc import Callable
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 ENSEMBLE = "ensemble"
 TOP = (1, 5)
+ROWS_AT_A_TIME = 2048
 
 
 def hits(
@@ -24,6 +29,37 @@ def with_ensemble(logits: dict[str, Float[Array, "*heads n classes"]]) -> dict[s
     if len(logits) == 1:
         return logits
     return {**logits, ENSEMBLE: jnp.mean(jnp.stack([*logits.values()], axis=0), axis=0)}
+
+
+def top_hits(
+    scores: Float[Array, "*heads n classes"], labels: Int[Array, " n"]
+) -> Bool[Array, "top *heads n"]:
+    """Whether the label is among the largest and among the five largest logits."""
+    return jnp.stack([hits(scores, labels, k) for k in TOP], axis=0)
+
+
+def sums(
+    measure: Callable[[Array, Array], Array],
+    scores_of: Callable[[Any], dict[str, Float[Array, "*heads rows classes"]]],
+    inputs: Any,
+    labels: Int[Array, " n"],
+) -> dict[str, Array]:
+    """A measure of logits, summed over the rows, for each name and the ensemble.
+
+    Args:
+        measure: of logits [*heads, n, classes] and labels [n], with the rows last: `top_hits`, for example.
+        scores_of: from some rows of `inputs` to their logits. It is called on blocks of rows, so that the logits of a
+            large test set are never in memory at once.
+        inputs: a pytree of arrays [n, ...].
+    """
+
+    def of_row(row):
+        x, label = row
+        scores = with_ensemble(scores_of(jax.tree.map(lambda value: value[None], x)))
+        return {name: measure(z, label[None])[..., 0] for name, z in scores.items()}
+
+    found = jax.lax.map(of_row, (inputs, labels), batch_size=ROWS_AT_A_TIME)
+    return jax.tree.map(lambda rows: jnp.sum(rows, axis=0), found)
 
 
 def _like(rows: Array, logits: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Frozen representations of images, computed on all devices in evaluation mode."""
+"""Frozen representations or logits of images, computed on all devices in evaluation mode."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -11,17 +11,19 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from contrastive_jax.augment import Recipe, make_views, plain
 from contrastive_jax.data.dataset import Dataset
-from contrastive_jax.methods import Method
 from contrastive_jax.parallel.mesh import batch_sharding, data_devices
 
+See = Callable[[Any, Any, Float[Array, "batch height width channel"]], dict[str, Float[Array, "batch _"]]]
+"""A method's `features` or `logits`."""
 Extract = Callable[..., dict[str, np.ndarray]]
 Images = UInt8[Array, "batch height width channel"]
 Extents = Int[Array, "batch 2"] | None
 
 
-def make_extract(method: Method, recipe: Recipe, mesh: Mesh, *, batch_size: int) -> Extract:
+def make_extract(see: See, recipe: Recipe, mesh: Mesh, *, batch_size: int) -> Extract:
     """Compiles `extract(params, collections, images, key=None, extents=None) -> {exit: [n, dim] float32}` on the host.
 
+    see: what is extracted, a method's `features` or `logits`.
     images: uint8 [n, height, width, channel] in host memory. With a key, every image is augmented by the recipe as a
     function of the key and of its place in `images`; without one, it is seen as `augment.plain` has it. `extents` are
     those of `Dataset`.
@@ -30,12 +32,12 @@ def make_extract(method: Method, recipe: Recipe, mesh: Mesh, *, batch_size: int)
 
     @jax.jit
     def plainly(params: Any, collections: Any, images: Images, extents: Extents):
-        return method.features(params, collections, plain(recipe, images, extents))
+        return see(params, collections, plain(recipe, images, extents))
 
     @jax.jit
     def augmented(params: Any, collections: Any, images: Images, extents: Extents, key: Array):
         views = make_views(recipe, images, key, 1, extents=extents)
-        return method.features(params, collections, views[:, 0])
+        return see(params, collections, views[:, 0])
 
     def extract(
         params: Any,

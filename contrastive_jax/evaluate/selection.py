@@ -18,11 +18,9 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.evaluate.accuracy import ENSEMBLE, TOP, hits, with_ensemble
+from contrastive_jax.evaluate.accuracy import ENSEMBLE, sums, top_hits
 from contrastive_jax.evaluate.linear import Epoch, Features, Heads, fit, logits
 from contrastive_jax.evaluate.protocol import Protocol
-
-ROWS_AT_A_TIME = 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,11 +147,6 @@ def accuracy(
     return {name: 100 * count / len(labels) for name, count in counts.items()}
 
 
-def top_hits(scores: Float[Array, "*rates n classes"], labels: Int[Array, " n"]) -> Array:
-    """Whether the label is among the 1 and the 5 best, [top, *rates, n]."""
-    return jnp.stack([hits(scores, labels, k) for k in TOP], axis=0)
-
-
 def cross_entropy(scores: Float[Array, "*rates n classes"], labels: Int[Array, " n"]) -> Array:
     """Of every row, [*rates, n]."""
     target = jnp.broadcast_to(jax.nn.one_hot(labels, scores.shape[-1], dtype=scores.dtype), scores.shape)
@@ -162,15 +155,7 @@ def cross_entropy(scores: Float[Array, "*rates n classes"], labels: Int[Array, "
 
 @functools.partial(jax.jit, static_argnums=0, static_argnames=("normalize",))
 def _sums(measure, heads, features, labels, *, normalize: bool) -> dict[str, Array]:
-    """The measure summed over the rows, in blocks, so that the logits of a large set are never in memory at once."""
-
-    def of_row(row):
-        x, label = row
-        scores = logits(heads, {exit: value[None] for exit, value in x.items()}, normalize=normalize)
-        return {name: measure(z, label[None])[..., 0] for name, z in with_ensemble(scores).items()}
-
-    found = jax.lax.map(of_row, (features, labels), batch_size=ROWS_AT_A_TIME)
-    return jax.tree.map(lambda rows: jnp.sum(rows, axis=0), found)
+    return sums(measure, functools.partial(logits, heads, normalize=normalize), features, labels)
 
 
 def _result(rate, rates, held_out, epochs, tests, heads) -> LinearResult:

@@ -29,10 +29,12 @@ class Evaluation:
     """What they are tested on; empty: the run's, or `test` of another data set."""
     batch_size: int = 512
     """Images that the encoder sees at a time."""
+    linear: bool = True
+    """Train linear classifiers on the frozen features; False: the run's own classifier and k-NN alone."""
     knn: tuple[int, ...] = (20, 200)
     """Numbers of neighbours; (): no k-NN."""
     controls: bool = True
-    """Also judge the untrained encoder and raw pixels."""
+    """Also judge the untrained encoder and raw pixels, with linear classifiers."""
 
     def __post_init__(self):
         if self.judged not in JUDGED:

@@ -34,6 +34,7 @@ view, size, size, channel] for each group of its extra views."""
 Metrics = dict[str, Float[Array, ""]]
 Views = Float[Array, "batch view height width channel"]
 Images = Float[Array, "batch height width channel"]
+Exits = dict[str, Float[Array, "batch _"]]
 
 
 class Collections(NamedTuple):
@@ -100,6 +101,15 @@ class Method(abc.ABC):
     ) -> dict[str, Float[Array, "batch dim"]]:
         """Representations of every exit in evaluation mode, the backbone's (`final`) last."""
 
+    def logits(
+        self, params: Tree, collections: Collections, images: Images
+    ) -> dict[str, Float[Array, "batch class"]]:
+        """Logits of the classifiers that the method itself trains, in evaluation mode, under the names of their exits.
+
+        Empty, as here, for a method that trains none.
+        """
+        return {}
+
     def of_teacher(self, params: Tree, collections: Collections, state: Tree) -> tuple[Tree, Collections]:
         """The teacher's parameters and collections, which `features` takes in place of the student's.
 
@@ -147,5 +157,8 @@ class OneEncoder(Method):
     def features(
         self, params: Tree, collections: Collections, images: Images
     ) -> dict[str, Float[Array, "batch dim"]]:
-        exits, _ = apply_eval(self.network, params, collections.network, images)
-        return exits
+        return self.outputs(params, collections, images)[0]
+
+    def outputs(self, params: Tree, collections: Collections, images: Images) -> tuple[Exits, Exits]:
+        """Representations and head outputs in evaluation mode."""
+        return apply_eval(self.network, params, collections.network, images)

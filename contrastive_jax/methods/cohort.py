@@ -16,10 +16,10 @@ from contrastive_jax import losses, models
 from contrastive_jax.errors import InputError
 from contrastive_jax.losses import cross_entropy, l2_normalize, mean_keep
 from contrastive_jax.methods import metrics
-from contrastive_jax.methods.base import Collections, Images, Method, Metrics, Tree
+from contrastive_jax.methods.base import Collections, Exits, Images, Method, Metrics, Tree
 from contrastive_jax.models.apply import apply_eval, apply_train
 from contrastive_jax.models.cohort import Cohort, CohortHeads
-from contrastive_jax.models.outputs import FINAL, Outputs
+from contrastive_jax.models.outputs import FINAL
 
 DISTILLATIONS = {
     "none": None,
@@ -77,22 +77,32 @@ class CohortMethod(Method):
         return {"logits": logits, "z": z}, collections._replace(network=network)
 
     def features(self, params: Tree, collections: Collections, images: Images) -> dict[str, Array]:
-        return named_exits(
-            apply_eval(self.network, params, collections.network, images, method=cohort_outputs)
-        )
+        return named_exits(self.evaluated(params, collections, images, method=cohort_exits))
+
+    def logits(self, params: Tree, collections: Collections, images: Images) -> dict[str, Array]:
+        if not self.num_classes:
+            return {}
+        peers = self.evaluated(params, collections, images)
+        return named_exits({name: {FINAL: peer.logits} for name, peer in peers.items()})
+
+    def evaluated(
+        self, params: Tree, collections: Collections, images: Images, method: Callable | None = None
+    ) -> dict[str, Any]:
+        """What every network returns in evaluation mode: `{net: Peer}`, or the result of a `method` of `network`."""
+        return apply_eval(self.network, params, collections.network, images, method=method)
 
 
-def cohort_outputs(heads: CohortHeads, images: Images, train: bool) -> dict[str, Outputs]:
-    """What the networks return, without classifiers and heads."""
-    return heads.cohort(images, train)
+def cohort_exits(heads: CohortHeads, images: Images, train: bool) -> dict[str, Exits]:
+    """The networks' representations, without classifiers and heads."""
+    return {name: outputs.exits for name, outputs in heads.cohort(images, train).items()}
 
 
-def named_exits(outputs: dict[str, Outputs]) -> dict[str, Float[Array, "batch dim"]]:
-    """`{"net2_block1": ..., "net2": ..., "final": ...}`, the first network's last."""
-    first, *others = outputs
+def named_exits(networks: dict[str, Exits]) -> Exits:
+    """`{"net2_block1": ..., "net2": ..., "final": ...}` of every network's exits, the first network's last."""
+    first, *others = networks
     found = {}
     for name in (*others, first):
-        exits = dict(outputs[name].exits)
+        exits = networks[name]
         found |= {f"{name}_{exit}": exits[exit] for exit in exits if exit != FINAL}
         found[FINAL if name == first else name] = exits[FINAL]
     return found

@@ -35,6 +35,9 @@ class CrossEntropy(OneEncoder):
     def network(self) -> MultiExit:
         return MultiExit(self.encoder, Linear(self.num_classes))
 
+    def logits(self, params, collections, images):
+        return self.outputs(params, collections, images)[1]
+
     def embed(self, params, collections, state, batch, key):
         """Logits `{exit: [batch, view, class]}`."""
         (_, logits), network = self.forward(params, collections.network, batch["view"], key)
@@ -84,6 +87,9 @@ class SupConLargeMargin(OneEncoder):
     @property
     def network(self) -> MultiExit:
         return MultiExit(self.encoder, Linear(self.num_classes, use_bias=False))
+
+    def logits(self, params, collections, images):
+        return self.outputs(params, collections, images)[1]
 
     def embed(self, params, collections, state, batch, key):
         """Per exit, `logit` and `norm` = |w||x|, both [batch, view, class]."""

@@ -21,9 +21,7 @@ from contrastive_jax.methods.cohort import (
     DISTILLATIONS,
     CohortMethod,
     classify,
-    cohort_outputs,
     distillation,
-    named_exits,
     weighted,
 )
 from contrastive_jax.models.apply import apply_eval, apply_train
@@ -136,12 +134,13 @@ class MCLSharded(MCL):
         }
         return embeddings, collections._replace(network=Stack(network))
 
-    def features(self, params, collections, images):
-        outputs: dict[str, Any] = {}
+    def evaluated(self, params, collections, images, method=None):
+        """As in the base class; the networks run one after the other."""
         stacked = Stack((params.peers, collections.network.peers))
-        for name, (of_one, network) in zip(self.names, unstack(stacked)):
-            outputs[name] = apply_eval(self.one, of_one, network, images, method=cohort_outputs)["net1"]
-        return named_exits(outputs)
+        return {
+            name: apply_eval(self.one, of_one, network, images, method=method)["net1"]
+            for name, (of_one, network) in zip(self.names, unstack(stacked))
+        }
 
     def _spread(self, share):
         """`share` on every group of devices with its networks; the batch stays the compiler's to split."""

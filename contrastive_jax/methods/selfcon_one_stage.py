@@ -95,6 +95,9 @@ class OneStage(OneEncoder):
             seen[name], network = self._project(f"projection_{name}", params, network, x)
         return {"logits": logits, "seen": seen}, collections._replace(network=network)
 
+    def logits(self, params, collections, images):
+        return self.outputs(params, collections, images)[1]
+
     def _project(self, part, params, network, x):
         """The output of one projection head, and the collections with its BatchNorm statistics, if it has any."""
         weights = params[part] if part in params else network["frozen"][part]

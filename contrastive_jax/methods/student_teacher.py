@@ -17,13 +17,11 @@ from jaxtyping import Array, Float, Int
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.losses import contrastive_top1, l2_normalize
-from contrastive_jax.methods.base import Collections, Images, Method, Tree, Views
+from contrastive_jax.methods.base import Collections, Exits, Images, Method, Tree, Views
 from contrastive_jax.models import parts
 from contrastive_jax.models.heads import ExitHeads, ProjectionHead
 from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.similarity import Rows
-
-Exits = dict[str, Float[Array, "batch dim"]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -249,6 +249,10 @@ class SupConJoint(OneEncoder):
         probe = self.probe.init(jax.random.fold_in(key, 1), exits[FINAL])
         return {**collections.pop("params"), "probe": probe["params"]}, Collections(collections), ()
 
+    def logits(self, params, collections, images):
+        x = self.features(params, collections, images)[FINAL]
+        return {FINAL: self.probe.apply({"params": params["probe"]}, x)}
+
     def embed(self, params, collections, state, batch, key):
         """Normalised projections `z` [batch, view, dim] and the classifier's `logits` [batch, view, class]."""
         (exits, projected), network = self.forward(params, collections.network, batch["view"], key)

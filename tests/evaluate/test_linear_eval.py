@@ -40,10 +40,10 @@ def test_features_cover_every_image_once_whatever_the_batch(devices):
     tiny = trial("selfcon_s", devices)
     state = tiny.state()
     images = np.asarray(tiny.data.images[:21])
-    found = make_extract(tiny.method, RECIPE, tiny.mesh, batch_size=8)(
+    found = make_extract(tiny.method.features, RECIPE, tiny.mesh, batch_size=8)(
         state.params, state.collections, images
     )
-    whole = make_extract(tiny.method, RECIPE, tiny.mesh, batch_size=24)(
+    whole = make_extract(tiny.method.features, RECIPE, tiny.mesh, batch_size=24)(
         state.params, state.collections, images
     )
     for name, features in found.items():

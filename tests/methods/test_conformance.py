@@ -12,7 +12,9 @@ from tiny import Plain
 from contrastive_jax import conformance, losses
 from contrastive_jax.losses import l2_normalize
 from contrastive_jax.methods import OneEncoder
+from contrastive_jax.methods.cross_entropy import CrossEntropy
 from contrastive_jax.models.heads import MultiExit
+from contrastive_jax.models.layers import Linear
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -169,6 +171,49 @@ class HasNoFinalExit(Honest):
         return {"block1": super().features(params, collections, images)["block1"]}
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Classifies(CrossEntropy):
+    """A classifier on every exit of a small encoder. Its heirs lie about their logits."""
+
+    @property
+    def network(self):
+        return MultiExit(Plain(), Linear(self.num_classes))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CentersItsLogits(Classifies):
+    """Logits that depend on the other images of the batch."""
+
+    def logits(self, params, collections, images):
+        found = super().logits(params, collections, images)
+        return jax.tree.map(lambda x: x - jnp.mean(x, axis=0, keepdims=True), found)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CountsTheDevicesInItsLogits(Classifies):
+    """Logits that are larger on more devices."""
+
+    def logits(self, params, collections, images):
+        devices = jax.sharding.get_abstract_mesh().shape["data"]
+        return jax.tree.map(lambda x: x * devices, super().logits(params, collections, images))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TakesFeaturesForLogits(Classifies):
+    """Logits that are not one per class."""
+
+    def logits(self, params, collections, images):
+        return self.features(params, collections, images)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifiesElsewhere(Classifies):
+    """Logits of an exit that nobody knows."""
+
+    def logits(self, params, collections, images):
+        return {"classifier": super().logits(params, collections, images)["final"]}
+
+
 LIES = [
     (conformance.is_documented_and_frozen, Undocumented, "no docstring"),
     (conformance.declares_its_labels, HidesThatItReadsLabels, "needs_labels is False"),
@@ -185,6 +230,18 @@ LIES = [
     (conformance.depends_on_the_seed_alone, IgnoresTheSeed, "the seed has no effect"),
     (conformance.features_do_not_depend_on_the_batch, NormalisesItsFeatures, "exit final|exit block1"),
     (conformance.features_do_not_depend_on_the_batch, HasNoFinalExit, "the exits are block1"),
+    (conformance.logits_depend_on_the_image_alone, CentersItsLogits, "logits of an image alone"),
+    (conformance.logits_depend_on_the_image_alone, CountsTheDevicesInItsLogits, "logits on several devices"),
+    (
+        conformance.logits_depend_on_the_image_alone,
+        TakesFeaturesForLogits,
+        "10 classes, but logits of shape .16, 12.",
+    ),
+    (
+        conformance.logits_depend_on_the_image_alone,
+        ClassifiesElsewhere,
+        "logits of 'classifier', but the exits",
+    ),
 ]
 
 

@@ -7,6 +7,9 @@ from jax.sharding import PartitionSpec
 from tiny import METHODS, Trial, trial
 
 from contrastive_jax import conformance
+from contrastive_jax.config.schema import schema
+from contrastive_jax.experiment import CHOICES
+from contrastive_jax.methods import Method
 from contrastive_jax.train.state import TrainState
 
 SLOW = {
@@ -70,6 +73,15 @@ def test_conforms(name, check):
     if check is conformance.micro_batched_equals_whole and trial(name).method.shuffles:
         pytest.skip("its keys pass BatchNorm in another order, drawn within each micro-batch")
     check(name)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_whoever_is_told_the_classes_has_logits(name):
+    """A method of the package asks for `num_classes` to train a classifier, and for nothing else."""
+    cls = CHOICES["method"].find(name)
+    assert issubclass(cls, Method)
+    has_own = cls.logits is not Method.logits and getattr(cls, "num_classes", None) != 0
+    assert has_own == ("num_classes" in schema(cls))
 
 
 @pytest.mark.parametrize("name", [param(name) for name in METHODS])

@@ -174,7 +174,7 @@ def test_a_key_augments_every_image_and_no_key_leaves_it_alone():
         mean=(0.5,), std=(0.5,), crop_scale=(0.3, 0.6), jitter_probability=0.0, gray_probability=0.0
     )
     images = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), np.uint8)
-    extract = make_extract(Recording(), recipe, make_mesh(), batch_size=8)
+    extract = make_extract(Recording().features, recipe, make_mesh(), batch_size=8)
     one, again, other = (extract({}, {}, images, jax.random.key(seed))["final"] for seed in (0, 0, 1))
     still = extract({}, {}, images)["final"]
     np.testing.assert_allclose(still, (images.reshape(16, -1) / 255 - 0.5) / 0.5, atol=1e-6)
@@ -194,7 +194,7 @@ def test_the_checkpoint_of_the_settings_is_judged_and_the_control_is_untrained(t
     found = types.SimpleNamespace(top1={"final": 50.0})
     monkeypatch.setattr(linear_eval, "create", lambda *args: EMPTY)
     monkeypatch.setattr(linear_eval, "Checkpoints", lambda *args, **kwargs: restored)
-    monkeypatch.setattr(linear_eval, "make_extract", lambda *args, **kwargs: None)
+    monkeypatch.setattr(linear_eval, "make_extract", lambda *args, **kwargs: print)
     monkeypatch.setattr(linear_eval, "report", lambda result: {})
     monkeypatch.setattr(linear_eval.baselines, "pixel_logistic_regression", lambda *args: 1.0)
     monkeypatch.setattr(
