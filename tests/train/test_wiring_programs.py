@@ -1,6 +1,7 @@
 """Pretraining and the linear evaluation hand on what their configs say: another value gives another, known result."""
 
 import itertools
+import json
 import types
 
 import jax
@@ -14,6 +15,7 @@ from tiny import experiment
 
 from contrastive_jax import linear_eval, main
 from contrastive_jax.augment.views import Recipe
+from contrastive_jax.config.presets import evaluation
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.order import Order
 from contrastive_jax.data.sources import load
@@ -302,12 +304,31 @@ def test_ctrl_c_before_the_first_checkpoint_says_so_and_frees_the_workdir(tmp_pa
     run.check({"a": 2})
 
 
+def test_a_judgement_that_failed_leaves_its_folder_to_another(tmp_path, monkeypatch):
+    run = RunDirectory(tmp_path / "run")
+    with run.open(experiment("supcon").config):
+        pass
+    config = evaluation(optimizer="sgd", schedule="step").to_dict() | {"pretrained": str(run.path)}
+    monkeypatch.setattr(linear_eval, "judge_run", stop([]))
+    with pytest.raises(Enough):
+        linear_eval.judge(config)
+    found = {"step": 3, "top1": {"linear, final": 50.0}}
+    monkeypatch.setattr(linear_eval, "judge_run", lambda *args: found)
+    linear_eval.judge(config | {"batch_size": 64})
+    summary = json.loads((run.path / "linear_eval" / "summary.json").read_text())
+    assert summary.keys() == {*found, "seconds"}
+    with pytest.raises(InputError, match="batch_size"):
+        linear_eval.judge(config)
+
+
 def test_the_linear_evaluation_is_told_what_to_test_on(tmp_path):
     chosen = experiment("supcon", data={"source": folder_of(tmp_path / "mine", "")})
     with pytest.raises(InputError, match="no split 'test'.*--config.test_split"):
         linear_eval.judged_on(chosen, Evaluation())
     splits = Evaluation(train_split="train[:75%]", test_split="train[75%:]")
     assert [len(part) for part in linear_eval.judged_on(chosen, splits)] == [12, 4]
-    held_out = experiment("supcon", data={"train_split": "train[:90%]", "test_split": "train[90%:]"})
-    other = Evaluation(source=folder_of(tmp_path / "other", "train", "test", count=3))
-    assert [len(part) for part in linear_eval.judged_on(held_out, other)] == [6, 6]
+    resized = {"train_split": "train[:90%]", "test_split": "train[90%:]", "image_size": 6}
+    folder_of(tmp_path / "other", "train", "test", count=3)
+    other = Evaluation(source="folder:other", data_dir=str(tmp_path))
+    found = linear_eval.judged_on(experiment("supcon", data=resized), other)
+    assert [part.images.shape for part in found] == [(6, 6, 6, 3)] * 2
