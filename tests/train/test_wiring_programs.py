@@ -270,8 +270,8 @@ def test_pretraining_says_before_its_first_start_that_nothing_is_left_to_test_on
     config = experiment(method, data={"source": source, **data}).config
     main.pretrain(config, workdir=str(tmp_path / "run"))
     printed = capsys.readouterr().out
-    found = ("no test images" in printed, "--config.data.test_split='train[90%:]'" in printed)
-    assert found == (warned, advised)
+    assert ("no test images" in printed, "Hold a part out" in printed) == (warned, advised)
+    assert ("--config.data.test_split='train[90%:]'" in printed) == advised
     (tmp_path / "run" / "checkpoints").mkdir()
     main.pretrain(config, workdir=str(tmp_path / "run"))
     assert not capsys.readouterr().out
