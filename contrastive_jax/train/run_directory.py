@@ -72,7 +72,7 @@ class RunDirectory:
             yield
         except BaseException as error:
             if self.writes and not self.keeps():
-                self.failure.write_text(f"{error or type(error).__name__}\n")
+                self.failure.write_text(f"{str(error) or type(error).__name__}\n")
             raise
 
     def keeps(self) -> bool:

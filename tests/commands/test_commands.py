@@ -9,6 +9,7 @@ from contrastive_jax import commands
 from contrastive_jax.__main__ import main
 from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.config.sections import PRETRAINING
+from contrastive_jax.errors import Interrupted
 
 NAMES = ["describe", "export", "linear_eval", "prepare", "pretrain", "selftest", "start"]
 CONFIG = "--config=configs/supcon.py:digits,resnet8"
@@ -168,6 +169,18 @@ def test_a_missing_required_flag(capsys):
     command = Command("lack", "Lacks.", lambda **given: 0, (Flag("run", "", "A directory.", required=True),))
     assert command.main([]) == 2
     assert capsys.readouterr().err == "error: give --run, a directory.\n"
+
+
+@pytest.mark.parametrize(
+    "signal, words",
+    [(KeyboardInterrupt(), "interrupted."), (Interrupted("Step 3 is kept."), "Step 3 is kept.")],
+)
+def test_ctrl_c_ends_a_command_with_a_sentence_and_status_130(signal, words, capsys):
+    def work():
+        raise signal
+
+    assert Command("work", "Works.", work).main([]) == 130
+    assert capsys.readouterr().err == f"{words}\n"
 
 
 def test_a_methods_checks_print_a_line_each_and_a_failing_one_ends_with_status_1(monkeypatch, capsys):

@@ -67,11 +67,24 @@ def test_equal_accuracies_are_decided_by_the_loss_on_the_slice():
     test = {"final": np.eye(CLASSES, dtype=np.float32)}
     found = evaluate(np.arange(CLASSES), test, saturated, protocol=protocol)
     assert set(found.held_out["final"].values()) == {100.0} and found.rate["final"] == 1.0
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_accuracy_and_loss_on_the_slice_are_of_each_exit_and_normalised_as_the_protocol_says(normalize):
+    protocol = dataclasses.replace(PROTOCOL, normalize=normalize)
+    found = evaluate(protocol=protocol)
     kept, held = selection.holdout_split(LABELS, protocol.holdout, protocol.seed)
-    *_, last = linear.fit(saturated, LABELS, classes=CLASSES, protocol=protocol, rows=kept)
-    scores = linear.logits(last.heads, {"final": saturated["final"][held]})["final"]
-    expected = -jax.nn.log_softmax(scores)[:, np.arange(len(held)), LABELS[held]].mean(axis=1)
-    np.testing.assert_allclose([*found.held_out_loss["final"].values()], expected, rtol=1e-5)
+    *_, last = linear.fit(TRAIN, LABELS, classes=CLASSES, protocol=protocol, rows=kept)
+    part, label = {exit: x[held] for exit, x in TRAIN.items()}, LABELS[held]
+    every = with_ensemble(linear.logits(last.heads, part, normalize=normalize))
+    for name, scores in jax.device_get(every).items():
+        right = 100 * np.mean(np.argmax(scores, axis=-1) == label, axis=1)
+        lost = -jax.nn.log_softmax(scores)[:, np.arange(len(held)), label].mean(axis=1)
+        np.testing.assert_allclose([*found.held_out[name].values()], right, rtol=1e-6)
+        np.testing.assert_allclose([*found.held_out_loss[name].values()], lost, rtol=1e-5)
+    for name in TEST:
+        scores = linear.logits(found.heads[name], {name: TEST[name]}, normalize=normalize)[name]
+        assert found.top1[name] == pytest.approx(100 * np.mean(np.argmax(scores, axis=-1) == TEST_LABELS))
 
 
 def test_a_loss_that_is_no_number_never_decides():

@@ -66,7 +66,8 @@ def test_the_config_says_whether_the_teacher_is_judged(name):
     if name == "moco":  # its teacher has no sub-networks
         method = dataclasses.replace(method, encoder=method.trunk)
     params, collections, own = jax.jit(method.init)(jax.random.key(0), jnp.zeros((2, 2, 8, 8, 1)))
-    moved = own._replace(teacher=jax.tree.map(lambda leaf: leaf + 0.25, own.teacher))
+    moved = own._replace(teacher=plus_a_quarter(own.teacher))
+    collections = collections._replace(teacher=plus_a_quarter(collections.teacher))
     state = TrainState(jnp.zeros(()), params, collections, moved, ())
     assert judged_state(method, state, Evaluation()) is state
     judged = judged_state(method, state, Evaluation(judged="teacher"))
@@ -78,6 +79,10 @@ def test_the_config_says_whether_the_teacher_is_judged(name):
     for exit in found:
         np.testing.assert_allclose(found[exit], expected[exit], rtol=1e-6)
         assert not np.allclose(found[exit], student[exit], atol=1e-3)
+
+
+def plus_a_quarter(tree):
+    return jax.tree.map(lambda leaf: leaf + 0.25, tree)
 
 
 @pytest.mark.parametrize(

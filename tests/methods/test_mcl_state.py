@@ -35,17 +35,18 @@ def test_slots_are_drawn_by_class():
         assert times.min() > 0.7 * 2000 / len(others) and times.max() < 1.3 * 2000 / len(others)
 
 
-def test_memory_moves_half_way_towards_the_batch_after_the_loss():
+def test_memory_moves_by_its_momentum_towards_the_batch_after_the_loss():
     tiny = trial("mcl_bank", 1)
+    method = dataclasses.replace(tiny.method, memory_momentum=0.3)
     batch = tiny.batch(0)
     state = tiny.state()
     memory = jax.device_get(state.method_state.memory)
     embeddings, views = embedded(tiny, state, batch)
-    _, after, _ = tiny.method.loss(embeddings, state.method_state, views, STEP, KEY)
+    _, after, _ = method.loss(embeddings, state.method_state, views, STEP, KEY)
     index = np.asarray(batch["index"])
     for name, z in embeddings["z"].items():
         expected = memory[name].copy()
-        expected[index] = l2_normalize(0.5 * memory[name][index] + 0.5 * z)
+        expected[index] = l2_normalize(0.3 * memory[name][index] + 0.7 * z)
         np.testing.assert_allclose(after.memory[name], expected, rtol=1e-6)
 
 

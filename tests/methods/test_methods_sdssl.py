@@ -106,6 +106,25 @@ def test_a_frozen_patch_projection_is_no_parameter_and_the_teacher_has_the_same(
     jax.tree.map(np.testing.assert_array_equal, frozen, copied)
 
 
+def test_projectors_and_predictors_have_the_shapes_of_their_fields():
+    fields = {"layer_hidden": 5, "predictor_hidden": 6, "predictor_depth": 3}
+    method = SDSSLBYOL(**PARTS, total_steps=TOTAL, **fields)
+    params, _, _ = jax.eval_shape(method.init, jax.random.key(0), views())
+    hidden = {
+        f"{part}/{exit}": [
+            head[name]["dense"]["kernel"].shape[1] for name in sorted(head) if "hidden" in name
+        ]
+        for part in ("projector", "predictor")
+        for exit, head in params[part].items()
+    }
+    assert hidden == {
+        "projector/layer01": [5],
+        "projector/final": [ENCODER.width],
+        "predictor/layer01": [6, 6],
+        "predictor/final": [6, 6],
+    }
+
+
 @pytest.mark.parametrize("cls", [SDSSLSimCLR, pytest.param(SDSSLSimCLRSameView, marks=pytest.mark.slow)])
 def test_sd_simclr_detaches_its_target_and_alpha_0_is_simclr(cls):
     method = cls(**PARTS, total_steps=TOTAL)

@@ -76,6 +76,23 @@ def test_a_linear_protocol_has_its_authors_values(name):
     assert wrong(resolved("linear_eval", name), fields(PROTOCOLS[name])) == {}
 
 
+def test_the_protocols_of_this_package_are_supcontrasts_but_for_what_they_say():
+    """`default` chooses the rate on a held-out tenth; `quick` is over after 20 epochs, milestones included."""
+    default = fields(PROTOCOLS["supcontrast"]) | {
+        "protocol.learning_rates": (0.1, 0.3, 1.0, 3.0, 5.0, 10.0),
+        "protocol.holdout": 0.1,
+        "protocol.crop_scale": (),
+    }
+    quick = default | {
+        "protocol.epochs": 20,
+        "protocol.batch_size": 256,
+        "protocol.augment": "none",
+        "schedule.milestones": (12, 15, 18),
+    }
+    for name, expected in (("default", default), ("quick", quick)):
+        assert wrong(resolved("linear_eval", name), expected) == {}
+
+
 JUDGED_BY = {
     "moco": ("moco", "moco_v1", "mcl_moco"),
     "moco_v3": ("moco_v3", "sdssl_simclr", "sdssl_simclr_baseline", "sdssl_simclr_same_view"),

@@ -87,8 +87,21 @@ def test_a_failure_after_a_result_frees_nothing(kept, tmp_path):
         (record.path / kept).mkdir(parents=True)
         raise ValueError("late")
     assert not record.failure.exists()
-    with pytest.raises(InputError, match="another config: a "):
-        record.check({"a": 2})
+    for _ in range(2):
+        with pytest.raises(InputError, match="another config: a "):
+            record.check({"a": 2})
+        record.failure.write_text("another process failed here while the run went on\n")
+
+
+def test_a_start_that_failed_or_was_interrupted_leaves_nothing_to_the_next(tmp_path):
+    """Not even what it had decided for its machine."""
+    record = RunDirectory(tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt), record.open({"a": 1}):
+        assert record.resolved("steps_at_once", 4) == 4
+        raise KeyboardInterrupt
+    assert record.failure.read_text() == "KeyboardInterrupt\n"
+    with record.open({"a": 2}):
+        assert record.config() == {"a": 2} and record.resolved("steps_at_once", 7) == 7
 
 
 def test_interrupted_a_run_says_from_where_it_goes_on(uninterrupted, tmp_path):

@@ -1,6 +1,7 @@
 """Pretraining and the linear evaluation hand on what their configs say: another value gives another, known result."""
 
 import itertools
+import json
 import types
 
 import jax
@@ -14,14 +15,16 @@ from tiny import experiment
 
 from contrastive_jax import linear_eval, main
 from contrastive_jax.augment.views import Recipe
+from contrastive_jax.config.presets import evaluation
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.order import Order
 from contrastive_jax.data.sources import load
-from contrastive_jax.errors import InputError
+from contrastive_jax.errors import InputError, Interrupted
 from contrastive_jax.evaluate.features import make_extract
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.settings import Evaluation
 from contrastive_jax.methods import Collections
+from contrastive_jax.methods.student_teacher import TeacherState
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train.optimizers import SGD
 from contrastive_jax.train.run_directory import RunDirectory
@@ -111,9 +114,14 @@ FULL = dict(
 FULL |= dict(policy="randaugment", warp_probability=0.3, erase_probability=0.3, cutout=2, rotation=10.0)
 
 
-@pytest.mark.parametrize("crop_scale, flip", [((0.3, 0.7), 0.25), ((0.5, 1.0), 0.0)])
-def test_the_linear_evaluation_sees_crops_and_flips_alone(crop_scale, flip, tmp_path, monkeypatch):
-    """Whatever else the pretraining's recipe does."""
+@pytest.mark.parametrize(
+    "crop_scale, flip, of_protocol",
+    [((0.3, 0.7), 0.25, ()), ((0.5, 1.0), 0.0, ()), ((0.5, 1.0), 0.0, (0.1, 0.4))],
+)
+def test_the_linear_evaluation_sees_crops_and_flips_alone(
+    crop_scale, flip, of_protocol, tmp_path, monkeypatch
+):
+    """Whatever else the pretraining's recipe does. The protocol's crops replace the pretraining's."""
     seen = []
     restored = types.SimpleNamespace(restore=lambda *args: EMPTY, close=lambda: None)
     monkeypatch.setattr(linear_eval, "create", lambda *args: EMPTY)
@@ -121,10 +129,18 @@ def test_the_linear_evaluation_sees_crops_and_flips_alone(crop_scale, flip, tmp_
     monkeypatch.setattr(linear_eval, "make_extract", stop(seen))
     full = experiment("supcon", augment=FULL | {"crop_scale": crop_scale, "flip": flip, "random_bits": 2})
     with pytest.raises(Enough):
-        linear_eval.judge_run(full, opened(tmp_path), Evaluation(batch_size=24), Protocol())
+        linear_eval.judge_run(
+            full, opened(tmp_path), Evaluation(batch_size=24), Protocol(crop_scale=of_protocol)
+        )
 
     _, recipe, _, options = seen
-    kept = dict(mean=full.recipe.mean, std=full.recipe.std, random_bits=2, crop_scale=crop_scale, flip=flip)
+    kept = dict(
+        mean=full.recipe.mean,
+        std=full.recipe.std,
+        random_bits=2,
+        crop_scale=of_protocol or crop_scale,
+        flip=flip,
+    )
     assert recipe == Recipe(**kept, jitter_probability=0.0, gray_probability=0.0)
     for name, off in (("blur_probability", (0.0,)), ("solarize_probability", (0.0,)), ("policy", "none")):
         assert getattr(recipe, name) == off
@@ -185,14 +201,21 @@ def test_a_key_augments_every_image_and_no_key_leaves_it_alone():
     assert np.mean(np.isclose(twice[:8], twice[8:], atol=1e-4)) < 0.2, "both batches draw the same crops"
 
 
-def test_the_checkpoint_of_the_settings_is_judged_and_the_control_is_untrained(tmp_path, monkeypatch):
+def test_the_checkpoint_and_network_of_the_settings_are_judged_and_the_control_is_untrained(
+    tmp_path, monkeypatch
+):
     asked, judged = [], []
-    trained = EMPTY._replace(step=jnp.asarray(9), params={"w": jnp.ones(3)})
+
+    def of(step, student, teacher):
+        networks = Collections({"student": jnp.ones(())}, {"teacher": jnp.ones(())})
+        return TrainState(jnp.asarray(step), {"w": student}, networks, TeacherState({"w": teacher}), ())
+
+    untrained, trained = of(0, 1.0, 2.0), of(9, 3.0, 4.0)
     restored = types.SimpleNamespace(
         restore=lambda state, step: asked.append(step) or trained, close=lambda: None
     )
     found = types.SimpleNamespace(top1={"final": 50.0})
-    monkeypatch.setattr(linear_eval, "create", lambda *args: EMPTY)
+    monkeypatch.setattr(linear_eval, "create", lambda *args: untrained)
     monkeypatch.setattr(linear_eval, "Checkpoints", lambda *args, **kwargs: restored)
     monkeypatch.setattr(linear_eval, "make_extract", lambda *args, **kwargs: print)
     monkeypatch.setattr(linear_eval, "report", lambda result: {})
@@ -202,16 +225,20 @@ def test_the_checkpoint_of_the_settings_is_judged_and_the_control_is_untrained(t
         "judge_linearly",
         lambda state, *, name, **rest: judged.append((name, state)) or (found, {}, {}),
     )
-    for step in (-1, 4):
-        settings = Evaluation(step=step, knn=(), controls=True)
+    for step, network in ((-1, "student"), (4, "teacher")):
+        settings = Evaluation(step=step, judged=network, knn=(), controls=True)
         (tmp_path / str(step)).mkdir()
         summary = linear_eval.judge_run(
-            experiment("supcon"), opened(tmp_path / str(step)), settings, Protocol()
+            experiment("supcon_queue"), opened(tmp_path / str(step)), settings, Protocol()
         )
         assert summary["step"] == 9
     assert asked == [None, 4]
-    assert [name for name, _ in judged] == ["trained encoder", "untrained encoder"] * 2
-    assert all(state is (trained if name == "trained encoder" else EMPTY) for name, state in judged)
+    assert [(name, state.params["w"], *state.collections.network) for name, state in judged] == [
+        ("trained encoder", 3.0, "student"),
+        ("untrained encoder", 1.0, "student"),
+        ("trained encoder", 4.0, "teacher"),
+        ("untrained encoder", 2.0, "teacher"),
+    ]
 
 
 def folder_of(root, *splits, count=8):
@@ -224,28 +251,74 @@ def folder_of(root, *splits, count=8):
     return f"folder:{root}"
 
 
-def test_pretraining_says_that_nothing_is_left_to_test_on(tmp_path, capsys):
-    new, begun = (RunDirectory(tmp_path / name) for name in ("new", "begun"))
-    begun.checkpoints.mkdir(parents=True)
-    for splits, run, word in (
-        (("",), new, "--config.data.test_split='train[90%:]'"),
-        (("",), begun, ""),
-        (("train", "test"), new, ""),
-    ):
-        source = folder_of(tmp_path / "-".join(("pictures", *splits)), *splits)
-        chosen = experiment("supcon", data={"source": source})
-        main.warn_of_missing_test(chosen, chosen.open("train"), run)
-        printed = capsys.readouterr().out
-        assert word in printed if word else not printed
+@pytest.mark.parametrize(
+    "method, folder, splits, data, warned, advised",
+    [
+        ("supcon", "", ("",), {}, True, True),
+        ("supcon", "", ("",), {"train_split": "train[50%:]"}, True, False),
+        ("supcon", "", ("train", "test"), {}, False, False),
+        ("simclr", "/a", ("",), {}, False, False),
+    ],
+    ids=["one folder", "half of it", "two splits", "no labels"],
+)
+def test_pretraining_says_before_its_first_start_that_nothing_is_left_to_test_on(
+    method, folder, splits, data, warned, advised, tmp_path, monkeypatch, capsys
+):
+    """And how to hold a part out, where no part is. Without labels nothing can be judged anyway."""
+    monkeypatch.setattr(main, "fit", lambda *args: None)
+    source = folder_of(tmp_path / "pictures", *splits, count=16) + folder
+    config = experiment(method, data={"source": source, **data}).config
+    main.pretrain(config, workdir=str(tmp_path / "run"))
+    printed = capsys.readouterr().out
+    assert ("no test images" in printed, "Hold a part out" in printed) == (warned, advised)
+    assert ("--config.data.test_split='train[90%:]'" in printed) == advised
+    (tmp_path / "run" / "checkpoints").mkdir()
+    main.pretrain(config, workdir=str(tmp_path / "run"))
+    assert not capsys.readouterr().out
 
 
 def test_pretraining_says_that_the_rate_never_gets_to_its_peak(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(main, "create", stop([]))
     for name, epochs in (("short", 1.0), ("long", 9.0)):
-        chosen = experiment("supcon", epochs=epochs, schedule={"warmup_epochs": 3.0})
+        rate = {"peak": 0.1, "scaling": "linear", "reference_batch": 8}
+        chosen = experiment("supcon", epochs=epochs, schedule={"warmup_epochs": 3.0}, learning_rate=rate)
         with pytest.raises(Enough):
             main.fit(chosen, Recording(), load("digits", "train"), opened(tmp_path / name))
-        assert ("still rises" in capsys.readouterr().out) == (name == "short")
+        printed = capsys.readouterr().out
+        assert [words in printed for words in ("still rises", "(the peak is 0.2)")] == [name == "short"] * 2
+
+
+def test_ctrl_c_before_the_first_checkpoint_says_so_and_frees_the_workdir(tmp_path, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "create", lambda *args: EMPTY)
+    monkeypatch.setattr(main, "make_monitor", lambda *args: lambda state: {})
+    monkeypatch.setattr(main, "train", interrupt)
+    run = RunDirectory(tmp_path / "run")
+    with (
+        pytest.raises(Interrupted, match="before the first checkpoint: nothing was kept"),
+        run.open({"a": 1}),
+    ):
+        main.fit(experiment("supcon"), Recording(), load("digits", "train"), run)
+    run.check({"a": 2})
+
+
+def test_a_judgement_that_failed_leaves_its_folder_to_another(tmp_path, monkeypatch):
+    run = RunDirectory(tmp_path / "run")
+    with run.open(experiment("supcon").config):
+        pass
+    config = evaluation(optimizer="sgd", schedule="step").to_dict() | {"pretrained": str(run.path)}
+    monkeypatch.setattr(linear_eval, "judge_run", stop([]))
+    with pytest.raises(Enough):
+        linear_eval.judge(config)
+    found = {"step": 3, "top1": {"linear, final": 50.0}}
+    monkeypatch.setattr(linear_eval, "judge_run", lambda *args: found)
+    linear_eval.judge(config | {"batch_size": 64})
+    summary = json.loads((run.path / "linear_eval" / "summary.json").read_text())
+    assert summary.keys() == {*found, "seconds"}
+    with pytest.raises(InputError, match="batch_size"):
+        linear_eval.judge(config)
 
 
 def test_the_linear_evaluation_is_told_what_to_test_on(tmp_path):
@@ -254,6 +327,8 @@ def test_the_linear_evaluation_is_told_what_to_test_on(tmp_path):
         linear_eval.judged_on(chosen, Evaluation())
     splits = Evaluation(train_split="train[:75%]", test_split="train[75%:]")
     assert [len(part) for part in linear_eval.judged_on(chosen, splits)] == [12, 4]
-    held_out = experiment("supcon", data={"train_split": "train[:90%]", "test_split": "train[90%:]"})
-    other = Evaluation(source=folder_of(tmp_path / "other", "train", "test", count=3))
-    assert [len(part) for part in linear_eval.judged_on(held_out, other)] == [6, 6]
+    resized = {"train_split": "train[:90%]", "test_split": "train[90%:]", "image_size": 6}
+    folder_of(tmp_path / "other", "train", "test", count=3)
+    other = Evaluation(source="folder:other", data_dir=str(tmp_path))
+    found = linear_eval.judged_on(experiment("supcon", data=resized), other)
+    assert [part.images.shape for part in found] == [(6, 6, 6, 3)] * 2
