@@ -5,9 +5,9 @@
 
 Argument: dataset,network (default imagenet,resnet18).
 
-Recipe: MoCo's (`moco_v1.py`); the four terms weigh 1. MoCo v2 is `--config.head.depth=2 --config.method.tau=0.2
---config.schedule.name=cosine --config.schedule.per=epoch --config.augment.recipe=moco_v2`. Expected linear top-1 on
-ImageNet, Table 5:
+Recipe: MoCo's (`moco_v1.py`); the four terms weigh 1. MoCo v2 (`moco.py`) is `--config.head.depth=2
+--config.method.tau=0.2 --config.schedule.name=cosine --config.schedule.per=epoch --config.augment.recipe=moco_v2`.
+Expected linear top-1 on ImageNet, Table 5:
 
                 MoCo             MCL(x2)          MoCo v2          MCL(x2)
     resnet18    47.45 +- 0.11    48.04 +- 0.13    52.30 +- 0.09    52.76 +- 0.06

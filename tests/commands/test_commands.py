@@ -10,7 +10,7 @@ from contrastive_jax.__main__ import main
 from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.config.sections import PRETRAINING
 
-NAMES = ["describe", "export", "linear_eval", "prepare", "pretrain", "selftest", "start"]
+NAMES = ["describe", "export", "linear_eval", "prepare", "pretrain", "reproduce", "selftest", "start"]
 CONFIG = "--config=configs/supcon.py:digits,resnet8"
 
 
