@@ -9,12 +9,14 @@
 The first lists the papers and the second a table's rows. With --run, the row is trained and judged: a few steps are
 timed, the epochs are shortened to what the budget buys, and all else stays as published. The result is appended to
 reproduction/results.jsonl with its hardware, versions, commit, seed and epochs, and the table shows it from then on.
-The same command resumes an interrupted run. Without --budget, the run is as long as the published one.
+The same command resumes an interrupted run. --epochs=20 instead of --budget gives rows equal epochs; without either,
+the run is as long as the published one.
 
 `--set="data.source=cifar_batches:/my/cifar-100 precision=float32"` changes fields; the entry names them.
 """
 
 import pathlib
+from typing import Any
 
 from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.errors import InputError
@@ -22,9 +24,8 @@ from contrastive_jax.reproduction import ledger, results
 from contrastive_jax.reproduction.ledger import LINEAR_EVAL, PRETRAIN, Paper, Row, Table
 
 
-def reproduce(
-    *, paper: str, table: str, row: str, start: bool, budget: str, workdir: str, seed: int, changed: str, folder: str
-) -> None:
+def reproduce(*, paper: str, table: str, row: str, start: bool, folder: str, **how: Any) -> None:
+    """`how`: the arguments of `run_row`."""
     where = ledger.find_folder(folder)
     if not paper:
         if start:
@@ -34,7 +35,7 @@ def reproduce(
     chosen = ledger.read(where, paper)
     tables = chosen.find_tables(table) if table else list(chosen.tables)
     if start:
-        run(tables, where, row=row, budget=budget, workdir=workdir, seed=seed, changed=changed)
+        run(tables, where, row, **how)
     elif row:
         print(one(chosen, ledger.find_row(tables, row), where))
     elif table:
@@ -43,18 +44,17 @@ def reproduce(
         print(contents(chosen, where))
 
 
-def run(
-    tables: list[Table], where: pathlib.Path, *, row: str, budget: str, workdir: str, seed: int, changed: str
-) -> None:
-    for flag, value in (("row", row), ("workdir", workdir)):
+def run(tables: list[Table], where: pathlib.Path, name: str, **how: Any) -> None:
+    """Runs the row called `name`."""
+    for flag, value in (("row", name), ("workdir", how["workdir"])):
         if not value:
             raise InputError(f"--run needs --{flag}.")
-    chosen = ledger.find_row(tables, row)
-    if sum(row.name == chosen.name for one in tables for row in one.rows) > 1:
+    chosen = ledger.find_row(tables, name)
+    if sum(row.name == chosen.name for table in tables for row in table.rows) > 1:
         raise InputError(f"--run needs --table: several have a row '{chosen.name}'.")
     from contrastive_jax.reproduction.run import run_row  # imports jax, which the lists do not need
 
-    run_row(chosen, where, budget=budget, workdir=workdir, seed=seed, changed=changed)
+    run_row(chosen, where, **how)
 
 
 def overview(where: pathlib.Path) -> str:
@@ -70,7 +70,8 @@ def contents(paper: Paper, where: pathlib.Path) -> str:
     """A paper's tables."""
     width = max(len(table.name) for table in paper.tables)
     lines = [
-        f"  {table.name:{width}}  {table.title}\n  {'':{width}}  {counts(table.rows, where)}" for table in paper.tables
+        f"  {table.name:{width}}  {table.title}\n  {'':{width}}  {counts(table.rows, where)}"
+        for table in paper.tables
     ]
     return "\n".join([paper.title, "", *lines])
 
@@ -83,12 +84,15 @@ def counts(rows: list[Row] | tuple[Row, ...], where: pathlib.Path) -> str:
 
 def whole(paper: Paper, table: Table, where: pathlib.Path) -> str:
     """All rows of a table."""
-    return "\n".join([f"{paper.title}\n{table.name}: {table.title}", *(one(paper, row, where) for row in table.rows)])
+    return "\n".join(
+        [f"{paper.title}\n{table.name}: {table.title}", *(one(paper, row, where) for row in table.rows)]
+    )
 
 
 def one(paper: Paper, row: Row, where: pathlib.Path) -> str:
     """A row: its name, the published number and ours, the commands, the cost."""
-    lines = ["", row.name, f"  published  {row.published.replace(ledger.NOT_PRINTED, "not printed")}  ({row.settings.metric or 'see the title'})"]
+    published = "not printed" if row.value is None else row.published
+    lines = ["", row.name, f"  published  {published}  ({row.settings.metric or 'see the title'})"]
     lines += [f"  ours       {line}" for line in results.ours(results.of(row, results.read(where)))]
     run = f"runs/{row.settings.config}"
     if row.can_train:
@@ -116,9 +120,12 @@ COMMAND = Command(
         Flag("row", "", "Name of a row as the table shows it; empty: all rows."),
         Flag("run", False, "Train and judge the row, and add the result to the ledger.", parameter="start"),
         Flag("budget", "", "Wall time for --run: 90s, 30min, 2h, 1.5d; empty: as published."),
+        Flag("epochs", 0, "Epochs for --run, in place of a budget."),
         Flag("workdir", "", "Working directory of --run: new, or of the same row to resume."),
         Flag("seed", 0, "Seed of --run."),
-        Flag("set", "", "With --run: fields of the config to change, separated by spaces.", parameter="changed"),
+        Flag(
+            "set", "", "With --run: fields of the config to change, separated by spaces.", parameter="changed"
+        ),
         Flag("ledger", "", "Folder of tables; empty: reproduction/ of this checkout.", parameter="folder"),
     ),
 )

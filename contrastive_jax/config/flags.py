@@ -105,7 +105,7 @@ class Command:
             return self._stop(130, str(signal) or "interrupted.")
 
     def composed(self, arguments: Sequence[str]) -> dict[str, Any]:
-        """The complete config of a command line, as the command would get it. Raises InputError as `main` reports it."""
+        """The config that the command would get from a command line. Raises InputError as `main` reports it."""
         if self.config is None:
             raise TypeError(f"the command {self.name} has no config")
         return _config(self.config, self.parse(arguments))

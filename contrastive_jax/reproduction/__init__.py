@@ -1,1 +1,1 @@
-"""Published numbers beside ours: the tables in `reproduction/`, the runs that fill them, and a budget for such a run."""
+"""Published numbers beside ours: the tables in `reproduction/`, and the runs that fill them within a budget."""

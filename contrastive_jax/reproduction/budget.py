@@ -4,6 +4,7 @@ The schedule's warm-up and milestones are in epochs, so they shrink with the run
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -40,10 +41,12 @@ def spoken(seconds: float) -> str:
 class Costs:
     """Seconds on this machine."""
 
+    spent: float
+    """What the timing itself took."""
+    start: float
+    """From a start to the end of its first step: reading the data and compiling."""
     step: float
     """A training step."""
-    start: float
-    """From the start to the end of the first step: reading the data and compiling."""
     steps_per_epoch: int
     evaluation: float
     """The evaluation after the run, estimated."""
@@ -52,25 +55,28 @@ class Costs:
     def epoch(self) -> float:
         return self.step * self.steps_per_epoch
 
+    @property
+    def fixed(self) -> float:
+        """All but the epochs."""
+        return self.spent + self.start + self.evaluation
+
 
 def epochs_for(budget: float, costs: Costs, published: float) -> float:
-    """Whole epochs that fit into `budget` seconds beside the start and the evaluation; at most the published ones.
-
-    The start counts twice: the run compiles again what was compiled for the timing.
+    """Whole epochs that fit into `budget` seconds beside everything else; at most the published ones.
 
     Raises:
       InputError: not even one fits.
     """
-    left = budget - 2 * costs.start - costs.evaluation
+    left = budget - costs.fixed
     if published * costs.epoch <= left:
         return published
     affordable = int(left // costs.epoch)
     if affordable < 1:
-        needed = 2 * costs.start + costs.evaluation + costs.epoch
+        needed = math.ceil((costs.fixed + costs.epoch) / 60)
         raise InputError(
-            f"a budget of {spoken(budget)} does not buy one epoch: the start takes {spoken(2 * costs.start)}, an epoch"
-            f" {spoken(costs.epoch)} and the evaluation about {spoken(costs.evaluation)}. Give --budget="
-            f"{needed / 60:.0f}min or more."
+            f"a budget of {spoken(budget)} does not buy one epoch: timing and start take"
+            f" {spoken(costs.spent + costs.start)}, an epoch {spoken(costs.epoch)} and the evaluation about"
+            f" {spoken(costs.evaluation)}. Give --budget={needed}min or more."
         )
     return float(affordable)
 
@@ -90,7 +96,15 @@ def shortened(config: Mapping[str, Any], epochs: float) -> dict[str, Any]:
 
 
 def evaluation_seconds(
-    *, step: float, batch_size: int, views: int, train: int, test: int, epochs: int, rates: int, augmented: bool
+    *,
+    step: float,
+    batch_size: int,
+    views: int,
+    train: int,
+    test: int,
+    epochs: int,
+    rates: int,
+    augmented: bool,
 ) -> float:
     """The passes of the frozen encoder over the images, at a third of a training step's time per view.
 

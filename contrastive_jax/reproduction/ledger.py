@@ -182,7 +182,9 @@ class Paper:
         wanted = short(name)
         found = [t for t in self.tables if wanted in (short(t.name), short(t.name.split(",")[0]))]
         if not found:
-            raise InputError(f"{self.name} has no table '{name}': {nearest(name, [t.name for t in self.tables])}")
+            raise InputError(
+                f"{self.name} has no table '{name}': {nearest(name, [t.name for t in self.tables])}"
+            )
         return found
 
 
@@ -270,13 +272,18 @@ def merged(parts: Iterable[Mapping[str, Any]]) -> Settings:
             if key not in fields:
                 raise InputError(f"the ledger's key '{key}' is unknown: {nearest(key, fields)}")
             if key in ("set", "judge"):
-                value = " ".join(f"{k}={v}" for k, v in (overrides(found.get(key, "")) | overrides(value)).items())
+                value = " ".join(
+                    f"{k}={v}" for k, v in (overrides(found.get(key, "")) | overrides(value)).items()
+                )
             found[key] = value
     return Settings(**found)
 
 
 def overrides(text: str) -> dict[str, str]:
-    """`batch_size=512 head.depth=3` by field."""
+    """`batch_size=512 head.depth=3` by field. Raises InputError for anything else."""
+    for word in text.split():
+        if "=" not in word[1:]:
+            raise InputError(f"'{word}' is not field=value, as in batch_size=512 (without spaces).")
     return dict(word.split("=", 1) for word in text.split())
 
 

@@ -36,7 +36,9 @@ TIMED_SECONDS = 10.0
 
 def pretraining_config(row: Row, changed: str = "", seed: int = 0) -> dict[str, Any]:
     """The published config of a row, with the user's changes."""
-    return main.COMMAND.composed([*row.pretraining_flags(CONFIGS_HERE), f"--config.seed={seed}", *as_flags(overrides(changed))])
+    return main.COMMAND.composed(
+        [*row.pretraining_flags(CONFIGS_HERE), f"--config.seed={seed}", *as_flags(overrides(changed))]
+    )
 
 
 def evaluation_config(row: Row, run: str) -> dict[str, Any]:
@@ -45,13 +47,21 @@ def evaluation_config(row: Row, run: str) -> dict[str, Any]:
 
 
 def run_row(
-    row: Row, folder: pathlib.Path, *, budget: str, workdir: str, seed: int = 0, changed: str = ""
+    row: Row,
+    folder: pathlib.Path,
+    *,
+    workdir: str,
+    budget: str = "",
+    epochs: float = 0,
+    seed: int = 0,
+    changed: str = "",
 ) -> dict[str, Any]:
     """Runs a row and returns its entry, which is then in the ledger of `folder`.
 
     Args:
-      budget: Wall time of everything, as `2h`; empty: as published.
       workdir: Working directory; `run/` in it becomes the run directory.
+      budget: Wall time of everything, as `2h`.
+      epochs: Epochs instead of a budget. Without either, the run is as long as the published one.
       changed: Overrides that the published recipe does not have. The entry names them.
 
     Raises:
@@ -59,14 +69,21 @@ def run_row(
     """
     if row.lacks:
         raise InputError(f"this row cannot be run yet: it lacks {row.lacks}.")
+    if budget and epochs:
+        raise InputError("give --budget or --epochs, not both.")
+    if fixed := {"epochs", "seed"} & overrides(changed).keys():
+        raise InputError(f"--set cannot change {' and '.join(sorted(fixed))}: --epochs and --seed do.")
     work = pathlib.Path(workdir)
-    plan = open_plan(work, row, budget=budget, seed=seed, changed=changed)
+    plan = open_plan(work, row, budget=budget, asked=epochs, seed=seed, changed=changed)
     if plan["recorded"]:
-        raise InputError(f"{work} is finished and in {folder / results.FILE}: choose another --workdir or --seed.")
+        raise InputError(
+            f"{work} is finished and in {folder / results.FILE}: choose another --workdir or --seed."
+        )
     published = pretraining_config(row, changed, seed)
     evaluation = evaluation_config(row, str(work / "run"))
     if plan["epochs"] is None:
-        plan["epochs"] = affordable_epochs(published, evaluation, budget) if budget else published["epochs"]
+        whole = affordable_epochs(published, evaluation, budget) if budget else epochs or published["epochs"]
+        plan["epochs"] = float(whole)
         work.mkdir(parents=True, exist_ok=True)
         write_json(work / "plan.json", plan)
     config = budgets.shortened(published, plan["epochs"])
@@ -77,7 +94,9 @@ def run_row(
     entry = entry_of(row, work / "run", evaluation, plan, published["epochs"])
     file = results.append(folder, entry)
     write_json(work / "plan.json", plan | {"recorded": True})
-    print(f"\n{row.label}: {row.settings.metric} {entry['value']:.2f}; published {row.published}. Added to {file}.")
+    print(
+        f"\n{row.label}: {row.settings.metric} {entry['value']:.2f}; published {row.published}. Added to {file}."
+    )
     return entry
 
 
@@ -182,7 +201,8 @@ def measure(experiment: Experiment, evaluation: Mapping[str, Any]) -> Costs:
         rates=len(protocol.learning_rates),
         augmented=protocol.augment != "none",
     )
-    return Costs(step=seconds, start=start, steps_per_epoch=order.steps_per_epoch, evaluation=after)
+    spent = time.perf_counter() - began
+    return Costs(spent, start, seconds, order.steps_per_epoch, after)
 
 
 def judged_images(experiment: Experiment, source: str, train: int) -> tuple[int, int]:
@@ -193,7 +213,11 @@ def judged_images(experiment: Experiment, source: str, train: int) -> tuple[int,
 
 
 def entry_of(
-    row: Row, run: pathlib.Path, evaluation: Mapping[str, Any], plan: Mapping[str, Any], published_epochs: float
+    row: Row,
+    run: pathlib.Path,
+    evaluation: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    published_epochs: float,
 ) -> dict[str, Any]:
     """What the ledger keeps of a run."""
     pretrained = json.loads((run / "summary.json").read_text())
@@ -226,7 +250,7 @@ def value_of(summary: Mapping[str, Any], metric: str) -> float:
     Raises:
       InputError: the evaluation did not measure it.
     """
-    top5 = {f"top-5, {name}": value for name, value in summary["top5"].items()}
+    top5 = {f"top-5, {name}": value for name, value in summary.get("top5", {}).items()}
     measured = summary["top1"] | top5
     if metric not in measured:
         raise InputError(f"the evaluation measured no '{metric}', only {', '.join(measured)}.")

@@ -3,10 +3,19 @@
 import pytest
 
 from contrastive_jax.errors import InputError
-from contrastive_jax.reproduction.budget import Costs, epochs_for, evaluation_seconds, seconds, shortened, spoken
+from contrastive_jax.reproduction.budget import (
+    Costs,
+    epochs_for,
+    evaluation_seconds,
+    seconds,
+    shortened,
+    spoken,
+)
 
 
-@pytest.mark.parametrize("text, expected", [("90s", 90), ("30min", 1800), ("5m", 300), ("2h", 7200), ("1.5 d", 129600)])
+@pytest.mark.parametrize(
+    "text, expected", [("90s", 90), ("30min", 1800), ("5m", 300), ("2h", 7200), ("1.5 d", 129600)]
+)
 def test_times(text, expected):
     assert seconds(text) == expected
 
@@ -21,15 +30,17 @@ def test_spoken_times():
     assert [spoken(s) for s in (0.4123, 60, 600, 9000)] == ["0.412 s", "60 s", "10 min", "2.5 h"]
 
 
-COSTS = Costs(step=0.5, start=40, steps_per_epoch=200, evaluation=120)
+COSTS = Costs(spent=50, start=30, step=0.5, steps_per_epoch=200, evaluation=120)
 
 
 def test_an_epoch_costs_its_steps():
-    assert COSTS.epoch == 100
+    assert (COSTS.epoch, COSTS.fixed) == (100, 200)
 
 
-@pytest.mark.parametrize("budget, epochs", [(300, 1), (399, 1), (400, 2), (1200, 10), (5199, 49), (5200, 50), (1e6, 50)])
-def test_epochs_are_what_is_left_beside_two_starts_and_the_evaluation(budget, epochs):
+@pytest.mark.parametrize(
+    "budget, epochs", [(300, 1), (399, 1), (400, 2), (1200, 10), (5199, 49), (5200, 50), (1e6, 50)]
+)
+def test_epochs_are_what_is_left_beside_everything_else(budget, epochs):
     assert epochs_for(budget, COSTS, published=50.0) == epochs
 
 
@@ -46,7 +57,13 @@ def test_the_schedule_shrinks_with_the_epochs_and_nothing_else_changes():
     config = {
         "epochs": 200.0,
         "batch_size": 256,
-        "schedule": {"name": "step", "milestones": (2, 120, 160), "warmup_epochs": 10.0, "decay": 0.1, "warmup_from": 0.01},
+        "schedule": {
+            "name": "step",
+            "milestones": (2, 120, 160),
+            "warmup_epochs": 10.0,
+            "decay": 0.1,
+            "warmup_from": 0.01,
+        },
     }
     found = shortened(config, 20.0)
     assert found == config | {

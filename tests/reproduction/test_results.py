@@ -7,7 +7,9 @@ from contrastive_jax.__main__ import main
 from contrastive_jax.errors import InputError
 from contrastive_jax.reproduction import ledger, results
 
-ROW = ledger.find_row(ledger.read(ROOT / "reproduction", "selfcon").find_tables("1"), "selfcon-s,resnet-18,cifar-100")
+ROW = ledger.find_row(
+    ledger.read(ROOT / "reproduction", "selfcon").find_tables("1"), "selfcon-s,resnet-18,cifar-100"
+)
 
 
 def entry(**changed):
@@ -64,7 +66,9 @@ def test_the_results_in_the_repository_are_of_rows_that_exist():
     }
     for run in results.read(ROOT / "reproduction"):
         assert (run["paper"], run["table"], run["row"]) in rows
-        assert run["epochs"] <= run["published_epochs"] and run["hardware"] and run["versions"] and run["date"]
+        assert (
+            run["epochs"] <= run["published_epochs"] and run["hardware"] and run["versions"] and run["date"]
+        )
 
 
 def printed(capsys, *arguments) -> str:
@@ -77,7 +81,9 @@ def test_the_command_lists_papers_tables_and_rows(capsys):
     assert "Table 12" in printed(capsys, "--paper=selfcon")
     table = printed(capsys, "--paper=selfcon", "--table=1")
     assert "76.45 ± 0.37" in table and "configs/selfcon_s.py:cifar100,resnet18" in table
-    one = printed(capsys, "--paper=selfcon", "--table=8", "--row=small after block 3,SelfCon-S,ResNet-50,CIFAR-100")
+    one = printed(
+        capsys, "--paper=selfcon", "--table=8", "--row=small after block 3,SelfCon-S,ResNet-50,CIFAR-100"
+    )
     assert "\"--config.network.subnetworks=('block3',)\"" in one and "77.18 ± 0.11" in one
     assert "missing    ONE" in printed(capsys, "--paper=mcl", "--table=1")
 
@@ -114,8 +120,22 @@ def test_lists_need_no_jax():
         (["--paper=selfcon", "--table=1", f"--row={ROW.name}", "--run"], "--run needs --workdir"),
         (["--run"], "--run needs --paper"),
         (["--paper=selfcon", f"--row={ROW.name}", "--run", "--workdir=x"], "--run needs --table: several"),
-        (["--paper=mcl", "--table=1", "--row=wrn-16-2,one,cifar-100", "--run", "--workdir=x"], "it lacks ONE"),
-        (["--paper=selfcon", "--table=1", f"--row={ROW.name}", "--run", "--workdir=x", "--budget=2"], "is not a time"),
+        (
+            ["--paper=mcl", "--table=1", "--row=wrn-16-2,one,cifar-100", "--run", "--workdir=x"],
+            "it lacks ONE",
+        ),
+        (
+            ["--paper=selfcon", "--table=1", f"--row={ROW.name}", "--run", "--workdir=x", "--budget=2"],
+            "is not a time",
+        ),
+        (
+            ["--paper=selfcon", "--table=1", f"--row={ROW.name}", "--run", "--workdir=x", "--set=seed=1"],
+            "--set cannot change seed",
+        ),
+        (
+            ["--paper=selfcon", "--table=1", f"--row={ROW.name}", "--run", "--workdir=x", "--set=precision"],
+            "'precision' is not field=value",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_said_in_a_sentence(arguments, words, capsys):

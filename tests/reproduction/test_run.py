@@ -5,8 +5,10 @@ import json
 import commandline
 import pytest
 
+from contrastive_jax import main
 from contrastive_jax.errors import InputError
-from contrastive_jax.reproduction import ledger
+from contrastive_jax.reproduction import ledger, run
+from contrastive_jax.reproduction.budget import Costs
 from contrastive_jax.reproduction.run import open_plan, value_of
 
 TOML = """
@@ -17,8 +19,8 @@ metric = "linear, final"
 judge = "protocol.epochs=5 knn=()"
 epochs = 1000
 [terms]
-"SelfCon-S" = { config = "selfcon_s", set = "network.width=4 network.subnetworks=('block1',) batch_size=128 log.every_steps=5 monitor.every_epochs=0.0" }
-"tiny" = { network = "resnet8" }
+"SelfCon-S" = { config = "selfcon_s", set = "batch_size=128 log.every_steps=5 monitor.every_epochs=0.0" }
+"tiny" = { network = "resnet8", set = "network.width=4 network.subnetworks=('block1',)" }
 "digits" = { data = "digits" }
 [[tables]]
 name = "Table 1"
@@ -35,10 +37,10 @@ def folder(tmp_path):
     return tmp_path / "ledger"
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # three processes that compile
 def test_a_row_runs_within_its_budget_and_is_recorded_once(folder, tmp_path):
     common = (f"--ledger={folder}", "--paper=mine", "--table=1", "--row=selfcon-s,tiny,digits")
-    given = (*common, "--run", f"--workdir={tmp_path / 'work'}", "--set=seed=3 precision=float32")
+    given = (*common, "--run", f"--workdir={tmp_path / 'work'}", "--set=precision=float32", "--seed=3")
     output = commandline.run("reproduce", *given, "--budget=60s")
     assert "a step takes" in output and "SCALED:" in output and "All else is as published" in output
 
@@ -49,13 +51,14 @@ def test_a_row_runs_within_its_budget_and_is_recorded_once(folder, tmp_path):
     assert 1 <= entry["epochs"] < 1000 and entry["published_epochs"] == 1000
     assert config["epochs"] == entry["epochs"] and config["batch_size"] == 128
     assert entry["value"] == judged["top1"]["linear, final"] > 20
-    assert entry["changed"] == "seed=3 precision=float32" and entry["seed"] == 3 == config["seed"]
+    assert entry["changed"] == "precision=float32" and entry["seed"] == 3 == config["seed"]
     assert entry["hardware"] and entry["versions"]["jax"] and entry["date"] and entry["published"] == "99.9"
     assert sum(entry["seconds"].values()) < 60
 
     assert "not run" not in commandline.run("reproduce", *common)
     assert "choose another --workdir or --seed" in commandline.error("reproduce", *given, "--budget=60s")
     assert "budget is '60s' there" in commandline.error("reproduce", *given, "--budget=2h")
+    assert "give --budget or --epochs" in commandline.error("reproduce", *given, "--budget=60s", "--epochs=2")
     other = [*common, "--run", "--budget=1s", f"--workdir={tmp_path / 'other'}"]
     assert "does not buy one epoch" in commandline.error("reproduce", *other)
     assert not (tmp_path / "other").exists() and len((folder / "results.jsonl").read_text().splitlines()) == 1
@@ -63,7 +66,7 @@ def test_a_row_runs_within_its_budget_and_is_recorded_once(folder, tmp_path):
 
 def test_a_plan_is_resumed_and_another_runs_directory_is_refused(folder, tmp_path):
     (row,) = ledger.read(folder, "mine").rows
-    given = {"budget": "2h", "seed": 0, "changed": ""}
+    given = {"budget": "2h", "asked": 0, "seed": 0, "changed": ""}
     plan = open_plan(tmp_path / "new", row, **given)
     assert plan["epochs"] is None and not plan["recorded"] and not (tmp_path / "new").exists()
     (tmp_path / "new").mkdir()
@@ -75,9 +78,25 @@ def test_a_plan_is_resumed_and_another_runs_directory_is_refused(folder, tmp_pat
         open_plan(folder, row, **given)
 
 
+def test_too_few_epochs_for_the_published_schedule_are_refused(monkeypatch, capsys):
+    """SelfCon's cosine moves per epoch and ends at a thousandth of the peak: in one epoch, it trains at that."""
+    flags = ["--config=configs/selfcon_s.py:digits,resnet8", "--config.batch_size=128"]
+    published = main.COMMAND.composed(flags)
+    costs = Costs(spent=20, start=20, step=1.0, steps_per_epoch=11, evaluation=10)
+    monkeypatch.setattr(run, "measure", lambda experiment, evaluation: costs)
+    assert run.affordable_epochs(published, {}, "90s") == 3
+    assert "a step takes 1 s, an epoch of 11 steps 11 s" in capsys.readouterr().out
+    with pytest.raises(
+        InputError, match="buys 1 of 1000 epochs, in which the published schedule does not reach half"
+    ):
+        run.affordable_epochs(published, {}, "65s")
+
+
 def test_the_published_kind_of_number_is_taken():
     summary = {"top1": {"linear, final": 1.0, "20-NN, final": 2.0}, "top5": {"final": 3.0}}
     metrics = ("linear, final", "20-NN, final", "top-5, final")
     assert [value_of(summary, metric) for metric in metrics] == [1.0, 2.0, 3.0]
-    with pytest.raises(InputError, match="measured no 'linear, block1', only linear, final, 20-NN, final, top-5, final"):
+    with pytest.raises(
+        InputError, match="measured no 'linear, block1', only linear, final, 20-NN, final, top-5, final"
+    ):
         value_of(summary, "linear, block1")
