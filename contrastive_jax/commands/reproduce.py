@@ -15,6 +15,7 @@ the run is as long as the published one.
 `--set="data.source=cifar_batches:/my/cifar-100 precision=float32"` changes fields; the entry names them.
 """
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -37,9 +38,11 @@ def reproduce(*, paper: str, table: str, row: str, start: bool, folder: str, **h
     if start:
         run(tables, where, row, **how)
     elif row:
-        print(one(chosen, ledger.find_row(tables, row), where))
+        name = ledger.find_row(tables, row).name
+        kept = [dataclasses.replace(t, rows=tuple(r for r in t.rows if r.name == name)) for t in tables]
+        print("\n\n".join(whole(chosen, t, where) for t in kept if t.rows))
     elif table:
-        print("\n\n".join(whole(chosen, one, where) for one in tables))
+        print("\n\n".join(whole(chosen, t, where) for t in tables))
     else:
         print(contents(chosen, where))
 
@@ -85,11 +88,11 @@ def counts(rows: list[Row] | tuple[Row, ...], where: pathlib.Path) -> str:
 def whole(paper: Paper, table: Table, where: pathlib.Path) -> str:
     """All rows of a table."""
     return "\n".join(
-        [f"{paper.title}\n{table.name}: {table.title}", *(one(paper, row, where) for row in table.rows)]
+        [f"{paper.title}\n{table.name}: {table.title}", *(one(row, where) for row in table.rows)]
     )
 
 
-def one(paper: Paper, row: Row, where: pathlib.Path) -> str:
+def one(row: Row, where: pathlib.Path) -> str:
     """A row: its name, the published number and ours, the commands, the cost."""
     published = "not printed" if row.value is None else row.published
     lines = ["", row.name, f"  published  {published}  ({row.settings.metric or 'see the title'})"]

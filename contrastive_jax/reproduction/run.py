@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import pathlib
+import platform
 import tempfile
 import time
 from collections.abc import Mapping
@@ -258,7 +259,8 @@ def value_of(summary: Mapping[str, Any], metric: str) -> float:
 
 
 def hardware(here: Mapping[str, Any]) -> str:
-    """`1 x NVIDIA H100`, or the cores of a CPU."""
-    if here["backend"] == "cpu":
-        return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} CPU cores"
-    return f"{here['devices']} x {here['device']}"
+    """`1 x NVIDIA H100`, or the cores and the instruction set of a CPU."""
+    if here["backend"] != "cpu":
+        return f"{here['devices']} x {here['device']}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} CPU cores ({platform.machine()})"
