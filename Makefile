@@ -31,8 +31,9 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/basedpyright --pythonpath $(PY)
 
 # The site is built from the sources alone, so its environment has neither jax nor this package.
+# Without --quiet, which also hides cross-references without a target from --strict.
 docs: .venv-docs/installed
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 .venv-docs/installed: requirements-docs.txt
 	$(PYTHON) -m venv .venv-docs

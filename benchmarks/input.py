@@ -31,11 +31,12 @@ import numpy as np
 from absl import app, flags
 
 from contrastive_jax.data import sources
+from contrastive_jax.data.batches import place
 from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.data.encoded import EncodedImages, cores
 from contrastive_jax.data.order import Order
 from contrastive_jax.data.samplers import Uniform
-from contrastive_jax.data.stream import Stream, place
+from contrastive_jax.data.stream import Stream
 from contrastive_jax.parallel.mesh import batch_sharding, make_mesh
 
 _FOLDER = flags.DEFINE_string("folder", "", "Folder of pictures, in a layout that the source `folder` reads.")
@@ -66,6 +67,8 @@ def main(_) -> None:
     if _FOLDER.value:
         pictures = sources.open_split(f"folder:{_FOLDER.value}", "train", image_size=_IMAGE_SIZE.value)
         assert isinstance(pictures, EncodedImages)
+        if pictures.varies:  # tf.data's side knows no canvas: both cut out the centre square
+            pictures = pictures.squares(_IMAGE_SIZE.value or 224)
         batch = _BATCH.value
         systems = {"stream": stream(pictures, batch), "tf.data": tf_pictures(pictures, batch)}
         name = pathlib.Path(_FOLDER.value).name

@@ -1,7 +1,7 @@
 """MoCo v2: queries against a slow teacher's keys and a queue of older keys (Chen et al. 2020; v1: He et al. 2020).
 
     python -m contrastive_jax.main --config=configs/moco.py:imagenet,resnet50 --workdir=runs/moco_v2
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/moco_v2
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:moco --config.pretrained=runs/moco_v2
 
 Argument: dataset,network (default imagenet,resnet50).
 

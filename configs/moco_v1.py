@@ -1,7 +1,7 @@
 """MoCo v1: a linear head, no blur, and a learning rate that falls in steps (He et al. 2020).
 
     python -m contrastive_jax.main --config=configs/moco_v1.py:imagenet,resnet50 --workdir=runs/moco_v1
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/moco_v1
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:moco --config.pretrained=runs/moco_v1
 
 Argument: dataset,network (default imagenet,resnet50).
 

@@ -2,7 +2,7 @@
 
     python -m contrastive_jax.main --config=configs/moco_v3.py:imagenet,vit_small_16 --workdir=runs/moco_v3
     python -m contrastive_jax.main --config=configs/moco_v3.py:imagenet,resnet50 --workdir=runs/moco_v3_resnet
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/moco_v3
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:moco_v3 --config.pretrained=runs/moco_v3
 
 Argument: dataset,network (default imagenet,vit_small_16).
 

@@ -1,7 +1,7 @@
 """SD-BYOL: BYOL whose intermediate layers predict the teacher too (Jang et al. 2023).
 
     python -m contrastive_jax.main --config=configs/sdssl_byol.py:imagenet,vit_base_16 --workdir=runs/sd_byol
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/sd_byol
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:sdssl --config.pretrained=runs/sd_byol
 
 Argument: dataset,network (default imagenet,vit_base_16).
 
@@ -13,8 +13,8 @@ ImageNet accuracy, Table 1 (k-NN / linear, one run):
     SD-BYOL      ViT-S/32 57.9 / 61.8   ViT-B/16 70.3 / 74.5
 
 Other networks and data sets (`cifar10,vit_tiny_4`, `cifar10,resnet18`) train but have no published numbers. In a ResNet
-every block but the last gets an exit of one linear layer. The evaluation judges the student's features; the authors'
-k-NN monitor reads the teacher's.
+every block but the last gets an exit of one linear layer. The authors judge the teacher,
+which has no such exits: judge a ResNet's student, with `linear_eval.py:moco_v3_resnet`.
 """
 
 from contrastive_jax.config.presets import pretraining

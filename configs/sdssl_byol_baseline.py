@@ -1,7 +1,7 @@
 """BYOL by SDSSL's recipe, without self-distillation: the baseline of `sdssl_byol.py` (Jang et al. 2023).
 
     python -m contrastive_jax.main --config=configs/sdssl_byol_baseline.py:imagenet,vit_base_16 --workdir=runs/byol
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/byol
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:sdssl --config.pretrained=runs/byol
 
 Argument: dataset,network (default imagenet,vit_base_16).
 
@@ -11,7 +11,7 @@ one run):
     BYOL         ViT-S/32 56.4 / 59.8   ViT-B/16 68.1 / 73.7
 
 Other networks and data sets (`cifar10,vit_tiny_4`, `cifar10,resnet18`) train but have no published numbers. The
-evaluation judges the student's features; the authors' k-NN monitor reads the teacher's.
+authors judge the teacher, as `linear_eval.py:sdssl` does.
 """
 
 from contrastive_jax.config.presets import pretraining

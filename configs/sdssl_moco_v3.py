@@ -1,7 +1,7 @@
 """SD-MoCo v3: MoCo v3 whose intermediate layers predict the teacher too (Jang et al. 2023, Alg. 1).
 
     python -m contrastive_jax.main --config=configs/sdssl_moco_v3.py:imagenet,vit_base_16 --workdir=runs/sd_moco_v3
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/sd_moco_v3
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:sdssl --config.pretrained=runs/sd_moco_v3
 
 Argument: dataset,network (default imagenet,vit_base_16).
 
@@ -17,8 +17,8 @@ Table 6, ViT-S/32, 100 epochs (`--config.epochs=100.0`), k-NN: MoCo v3 48.5, SD-
 48.6.
 
 Other networks and data sets (`cifar10,vit_tiny_4`, `cifar10,resnet18`) train but have no published numbers. In a ResNet
-every block but the last gets an exit of one linear layer. The evaluation judges the student's features; the authors'
-k-NN monitor reads the teacher's.
+every block but the last gets an exit of one linear layer. The authors judge the teacher,
+which has no such exits: judge a ResNet's student, with `linear_eval.py:moco_v3_resnet`.
 """
 
 from contrastive_jax.config.presets import pretraining

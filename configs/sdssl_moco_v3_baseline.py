@@ -1,7 +1,7 @@
 """MoCo v3 by SDSSL's recipe, without self-distillation: the baseline of `sdssl_moco_v3.py` (Jang et al. 2023).
 
     python -m contrastive_jax.main --config=configs/sdssl_moco_v3_baseline.py:imagenet,vit_base_16 --workdir=runs/v3
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/v3
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:sdssl --config.pretrained=runs/v3
 
 Argument: dataset,network (default imagenet,vit_base_16).
 
@@ -13,7 +13,7 @@ Recipe: Sec. 4.1 and the authors' JSON files, as in `sdssl_moco_v3.py`. MoCo v3'
 Table 6, ViT-S/32, 100 epochs (`--config.epochs=100.0`), k-NN: 48.5.
 
 Other networks and data sets (`cifar10,vit_tiny_4`, `cifar10,resnet18`) train but have no published numbers. The
-evaluation judges the student's features; the authors' k-NN monitor reads the teacher's.
+authors judge the teacher, as `linear_eval.py:sdssl` does.
 """
 
 from contrastive_jax.config.presets import pretraining

@@ -1,7 +1,7 @@
 """SD-SimCLR: SimCLR whose intermediate layers mimic the other view's final output (Jang et al. 2023, Eq. 6).
 
     python -m contrastive_jax.main --config=configs/sdssl_simclr.py:imagenet,vit_base_16 --workdir=runs/sd_simclr
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/sd_simclr
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:moco_v3 --config.pretrained=runs/sd_simclr
 
 Argument: dataset,network (default imagenet,vit_base_16).
 

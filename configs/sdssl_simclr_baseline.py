@@ -1,7 +1,7 @@
 """SimCLR by SDSSL's recipe, without self-distillation: the baseline of `sdssl_simclr.py` (Jang et al. 2023).
 
     python -m contrastive_jax.main --config=configs/sdssl_simclr_baseline.py:imagenet,vit_base_16 --workdir=runs/simclr
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/simclr
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:moco_v3 --config.pretrained=runs/simclr
 
 Argument: dataset,network (default imagenet,vit_base_16).
 

@@ -1,7 +1,7 @@
 """SDSSL's ablation: SimCLR whose intermediate layers mimic their own view (Jang et al. 2023, App. C).
 
     python -m contrastive_jax.main --config=configs/sdssl_simclr_same_view.py:imagenet,vit_base_16 --workdir=runs/same
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/same
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:moco_v3 --config.pretrained=runs/same
 
 Argument: dataset,network (default imagenet,vit_base_16).
 

@@ -5,9 +5,10 @@
 
 Argument: dataset,network (default cifar100,resnet18).
 
-Recipe: App. B. The backbone's outputs are detached in the matching loss, and their norm multiplies it. Temperature 0.04
-is CompRess' own. Its queue of 128000 is for ImageNet and SelfCon states none, so it is 16384 here. Expected accuracy of
-the backbone's classifier on the test set, Table 7 (features) and Table 10 (logits):
+Recipe: App. B (crops and flips only; the rate is explained in `selfcon_1stage_selfcon.py`). The backbone's outputs are
+detached in the matching loss, and their norm multiplies it. Temperature 0.04 is CompRess' own. Its queue of 128000 is
+for ImageNet and SelfCon states none, so it is 16384 here. Expected accuracy of the backbone's classifier on the test
+set, Table 7 (features) and Table 10 (logits):
 
     resnet18 features   CIFAR-10 94.30 +- 0.06    CIFAR-100 74.34 +- 0.02    Tiny-ImageNet 58.34 +- 0.07
     resnet18 logits     CIFAR-10 94.66 +- 0.18    CIFAR-100 73.77 +- 0.08    Tiny-ImageNet 58.00 +- 0.03
@@ -19,15 +20,15 @@ the backbone's classifier on the test set, Table 7 (features) and Table 10 (logi
 """
 
 from contrastive_jax.config.presets import pretraining
-from contrastive_jax.recipes import augmentations
+from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
     config = pretraining("selfcon_1stage_compress", argument, optimizer="sgd", schedule="cosine")
-    config.network.update(subnetworks=("block2",), subnetwork="small")
+    config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(form="features", beta=1.0, tau=0.04, queue_size=16384)
     config.head.update(dim=128, depth=2)
-    config.augment.update(augmentations.selfcon())
+    config.augment.update(augmentations.crop_flip())
     config.update(epochs=500.0, batch_size=512)
     config.learning_rate.update(peak=0.125, scaling="linear", reference_batch=128)
     config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")

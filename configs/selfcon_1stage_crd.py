@@ -5,9 +5,10 @@
 
 Argument: dataset,network (default cifar100,resnet18).
 
-Recipe: App. B. The backbone's outputs are detached in the matching loss, and their norm multiplies it. Temperature 0.07
-and 16384 negatives are CRD's. CRD draws negatives from other classes only; here they are uniform. Expected accuracy of
-the backbone's classifier on the test set, Table 7 (features) and Table 10 (logits):
+Recipe: App. B (crops and flips only; the rate is explained in `selfcon_1stage_selfcon.py`). The backbone's outputs are
+detached in the matching loss, and their norm multiplies it. Temperature 0.07 and 16384 negatives are CRD's. CRD draws
+negatives from other classes only; here they are uniform. Expected accuracy of the backbone's classifier on the test
+set, Table 7 (features) and Table 10 (logits):
 
     resnet18 features   CIFAR-10 94.71 +- 0.04    CIFAR-100 74.05 +- 0.35    Tiny-ImageNet 58.20 +- 0.40
     resnet18 logits     CIFAR-10 94.80 +- 0.04    CIFAR-100 74.72 +- 0.38    Tiny-ImageNet 57.97 +- 0.25
@@ -19,16 +20,16 @@ the backbone's classifier on the test set, Table 7 (features) and Table 10 (logi
 """
 
 from contrastive_jax.config.presets import pretraining
-from contrastive_jax.recipes import augmentations
+from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
     config = pretraining("selfcon_1stage_crd", argument, optimizer="sgd", schedule="cosine")
-    config.network.update(subnetworks=("block2",), subnetwork="small")
+    config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(form="features", beta=0.8, tau=0.07)
     config.method.update(negatives=16384, memory_momentum=0.5)
     config.head.update(dim=128, depth=2)
-    config.augment.update(augmentations.selfcon())
+    config.augment.update(augmentations.crop_flip())
     config.update(epochs=500.0, batch_size=512)
     config.learning_rate.update(peak=0.125, scaling="linear", reference_batch=128)
     config.optimizer.update(momentum=0.9, nesterov=False, weight_decay=1e-4, decay="all")

@@ -5,11 +5,13 @@
 
 Argument: dataset,network (default cifar100,resnet18).
 
-Recipe: App. B, with the `small` sub-network after block 2 (App. C). The authors used four RTX 2080 Ti. Expected linear
-accuracy of the backbone, Table 1, mean of several seeds:
+Recipe: App. B, with the `small` sub-network after block 2 of a ResNet and after block 1 of a WRN or VGG (App. C). The
+authors used four RTX 2080 Ti. Expected linear accuracy of the backbone, Tables 1 and 2, mean of several seeds:
 
     resnet18    CIFAR-10 95.43 +- 0.13    CIFAR-100 76.45 +- 0.37    Tiny-ImageNet 59.30 +- 0.01
     resnet50    CIFAR-10 95.97 +- 0.10    CIFAR-100 78.34 +- 0.25    Tiny-ImageNet 63.95 +- 0.46
+    wrn_16_8    CIFAR-10 95.31 +- 0.02    CIFAR-100 77.06 +- 0.17    Tiny-ImageNet 58.39 +- 0.39
+    vgg16_bn    CIFAR-10 93.74 +- 0.13    CIFAR-100 71.87 +- 0.25    Tiny-ImageNet 58.61 +- 0.36
 
 The authors' script was released with a later version of the paper and differs: `fc` sub-network, batch 1024, learning
 rate 0.5 with 10 warm-up epochs from 0.01. Two things here come from it: the factor tau / 0.07 on the loss, and a cosine
@@ -20,12 +22,12 @@ can stay for long at its value for equal embeddings, loss_scale * log(anchors - 
 """
 
 from contrastive_jax.config.presets import pretraining
-from contrastive_jax.recipes import augmentations
+from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
     config = pretraining("selfcon_s", argument, optimizer="sgd", schedule="cosine")
-    config.network.update(subnetworks=("block2",), subnetwork="small")
+    config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07
     config.head.update(dim=128, depth=2)
     config.augment.update(augmentations.selfcon())

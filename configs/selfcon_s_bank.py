@@ -14,12 +14,12 @@ linear accuracy of the backbone on Tiny-ImageNet, Table 5, without and with the 
 """
 
 from contrastive_jax.config.presets import pretraining
-from contrastive_jax.recipes import augmentations
+from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
     config = pretraining("selfcon_s_bank", argument, optimizer="sgd", schedule="cosine")
-    config.network.update(subnetworks=("block2",), subnetwork="small")
+    config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07
     config.method.update(bank_size=1024)
     config.head.update(dim=128, depth=2)

@@ -10,12 +10,12 @@ Expect features hardly better than those of an untrained encoder. Recipe: that o
 """
 
 from contrastive_jax.config.presets import pretraining
-from contrastive_jax.recipes import augmentations
+from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
     config = pretraining("selfcon_su", argument, optimizer="sgd", schedule="cosine")
-    config.network.update(subnetworks=("block2",), subnetwork="small")
+    config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(tau=0.5, loss_scale=0.5 / 0.07)  # the authors' code scales the loss by tau / 0.07
     config.head.update(dim=128, depth=2)
     config.augment.update(augmentations.selfcon())

@@ -5,10 +5,12 @@
 
 Argument: dataset,network (default cifar100,resnet18).
 
-Recipe: that of `selfcon_s.py` without the sub-network. Expected linear accuracy, Table 1:
+Recipe: that of `selfcon_s.py` without the sub-network. Expected linear accuracy, Tables 1 and 2:
 
     resnet18    CIFAR-10 94.87 +- 0.05    CIFAR-100 74.15 +- 0.02    Tiny-ImageNet 54.59 +- 0.17
     resnet50    CIFAR-10 95.66 +- 0.06    CIFAR-100 76.79 +- 0.18    Tiny-ImageNet 57.17 +- 2.37
+    wrn_16_8    CIFAR-10 95.28 +- 0.02    CIFAR-100 74.22 +- 0.41    Tiny-ImageNet 54.32 +- 0.26
+    vgg16_bn    CIFAR-10 93.53 +- 0.20    CIFAR-100 24.62 +- 1.38    Tiny-ImageNet 47.01 +- 0.20
 """
 
 from contrastive_jax.config.presets import pretraining

@@ -15,5 +15,17 @@ class Interrupted(KeyboardInterrupt):
 def nearest(name: str, valid: Iterable[str]) -> str:
     """`did you mean 'x'?` if something valid is close to `name`, else the list of what is valid."""
     valid = sorted(valid)
-    close = difflib.get_close_matches(name, valid, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(valid)}."
+    close = closest(name, valid)
+    return f"did you mean '{close}'?" if close else f"valid: {', '.join(valid)}."
+
+
+def closest(name: str, valid: Iterable[str]) -> str | None:
+    """What was meant by `name`: the most similar of `valid`, but a valid name with something behind it is that one."""
+    close = difflib.get_close_matches(name, valid)
+    return next((match for match in close if name.startswith(match)), close[0] if close else None)
+
+
+def either(names: Iterable[str]) -> str:
+    """`a, b or c`."""
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Int
 
-from contrastive_jax.augment import Recipe, view_shape
+from contrastive_jax.augment import Recipe, canvas_side, on_canvas, view_shape
 from contrastive_jax.config.registry import Registry
 from contrastive_jax.config.schema import build
 from contrastive_jax.data.encoded import ImageSet
@@ -65,7 +65,8 @@ class Data:
     test_split: str = "test"
     """What `linear_eval` tests on."""
     image_size: int = 0
-    """Side that pictures of varying or large sizes are decoded to, before augmentation; 0: see `open_split`."""
+    """Longest side that pictures are decoded to, before augmentation. 0: their own size if they are small and of one
+    size, else 1.5 to 2 times the side of a view, by the recipe's smallest crops (see `augment.recipe.canvas_side`)."""
     pipeline: str = "auto"
     """`resident`: in device memory; `stream`: from the host while the device computes; `auto`: by size."""
     workers: int = -1
@@ -153,7 +154,12 @@ class Experiment:
 
     def open(self, split: str) -> ImageSet:
         """One split of the data set, e.g. `data.train_split`; encoded where its source keeps it so."""
-        return open_split(self.data.source, split, self.data.data_dir, self.data.image_size)
+        data = self.data
+        return open_split(data.source, split, data.data_dir, data.image_size, canvas_side(self.recipe))
+
+    def recipe_for(self, dataset: ImageSet) -> Recipe:
+        """The recipe; where pictures vary in size, with the size of its views."""
+        return on_canvas(self.recipe, dataset.image_shape[0]) if dataset.varies else self.recipe
 
     def method(self, *, num_classes: int, labels: Int[np.ndarray, " examples"]) -> Method:
         """The method with its networks, for a training set with `num_classes` classes and these labels.
@@ -193,7 +199,7 @@ class Experiment:
 
     def view_shape(self, dataset: ImageSet) -> tuple[int, int, int]:
         """Height, width and channels of what the networks see."""
-        return view_shape(self.recipe, *dataset.image_shape)
+        return view_shape(self.recipe_for(dataset), *dataset.image_shape)
 
     @property
     def peak_learning_rate(self) -> float:
@@ -238,6 +244,18 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
             "config.augment mixes images (mixup, cutmix), and this method cannot learn from mixed labels: set both"
             " to 0, or choose the method cross_entropy."
         )
+    if experiment.recipe.extra_views and not method.accepts_extra_views:
+        raise InputError(
+            "config.augment makes multi-crop views (extra_views), which this method does not read: set extra_views,"
+            " extra_sizes and extra_scales to (), or choose a method that reads them."
+        )
+    for name in ("blur_probability", "solarize_probability"):
+        by_view = getattr(experiment.recipe, name)
+        if method.views == 1 and len(set(by_view)) > 1:
+            raise InputError(
+                f"config.augment.{name} is {by_view}, a value per view, and this method sees one view: give one value,"
+                f" such as {by_view[:1]}."
+            )
     return experiment
 
 

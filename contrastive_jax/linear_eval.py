@@ -6,17 +6,23 @@ Trains a linear classifier per exit and their ensemble, and takes k-NN votes. Th
 logistic regression on raw pixels. The results go to `linear_eval/` in the run directory.
 """
 
+import sys
+
+if __name__ == "__main__":  # first, so that a package that is missing is reported in a sentence
+    from contrastive_jax.__main__ import main
+
+    sys.exit(main(["linear_eval", *sys.argv[1:]]))
+
 import dataclasses
 import functools
 import pathlib
-import sys
 import time
 from typing import Any
 
 import jax
 from tqdm import tqdm
 
-from contrastive_jax.augment import geometry_only
+from contrastive_jax.augment import Recipe, canvas_side, geometry_only
 from contrastive_jax.config.flags import Command
 from contrastive_jax.config.schema import build
 from contrastive_jax.config.sections import EVALUATION
@@ -26,12 +32,13 @@ from contrastive_jax.data.split import MissingSplit
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import baselines, knn
 from contrastive_jax.evaluate.accuracy import ENSEMBLE
-from contrastive_jax.evaluate.features import Extract, accuracy_table, fingerprint, make_extract
+from contrastive_jax.evaluate.features import Extract, accuracy_table, fingerprint, make_extract, seen_pixels
 from contrastive_jax.evaluate.linear import Epoch, Features
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.selection import LinearResult, evaluate
 from contrastive_jax.evaluate.settings import Evaluation
 from contrastive_jax.experiment import Data, Experiment, assemble, part
+from contrastive_jax.methods import Method
 from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
@@ -80,7 +87,9 @@ def judge_run(
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
     checkpoints.close()
-    extract = make_extract(method, geometry_only(experiment.recipe), mesh, batch_size=settings.batch_size)
+    untrained, trained = (judged_state(method, state, settings) for state in (untrained, trained))
+    recipe = classifier_recipe(experiment.recipe_for(train), protocol)
+    extract = make_extract(method, recipe, mesh, batch_size=settings.batch_size)
     linear = functools.partial(judge_linearly, extract=extract, train=train, test=test, protocol=protocol)
 
     before = fingerprint((trained.params, trained.collections))
@@ -97,9 +106,25 @@ def judge_run(
         control, _, _ = linear(untrained, name="untrained encoder")
         top1 |= in_order("untrained encoder, linear", control.top1)
         top1["raw pixels, logistic regression"] = baselines.pixel_logistic_regression(
-            train.images, train.labels, test.images, test.labels
+            seen_pixels(recipe, train), train.labels, seen_pixels(recipe, test), test.labels
         )
     return {"step": int(trained.step), "top1": top1, **report(result)}
+
+
+def judged_state(method: Method, state: TrainState, settings: Evaluation) -> TrainState:
+    """The state as it is, or with the teacher's parameters and collections in place of the student's."""
+    if settings.judged == "student":
+        return state
+    params, collections = method.of_teacher(state.params, state.collections, state.method_state)
+    return state._replace(params=params, collections=collections)
+
+
+def classifier_recipe(recipe: Recipe, protocol: Protocol) -> Recipe:
+    """What the images of the classifiers' training go through: the pretraining's crops and flips, or the protocol's."""
+    geometry = geometry_only(recipe)
+    if not protocol.crop_scale:
+        return geometry
+    return dataclasses.replace(geometry, crop_scale=protocol.crop_scale, crop_ratio=(3 / 4, 4 / 3), pad=0)
 
 
 def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[Dataset, Dataset]:
@@ -107,10 +132,10 @@ def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[Dataset, Da
     data = experiment.data
     if settings.source:
         data = Data(source=settings.source, data_dir=settings.data_dir, image_size=data.image_size)
-    found = []
+    found, canvas = [], canvas_side(experiment.recipe)
     for split in (settings.train_split or data.train_split, settings.test_split or data.test_split):
         try:
-            images = open_split(data.source, split, data.data_dir, data.image_size)
+            images = open_split(data.source, split, data.data_dir, data.image_size, canvas)
         except MissingSplit as error:
             raise InputError(
                 f"in '{data.source}' {error} Give --config.train_split and --config.test_split, for example"
@@ -129,11 +154,13 @@ def judge_linearly(
     state: TrainState, *, name: str, extract: Extract, train: Dataset, test: Dataset, protocol: Protocol
 ) -> tuple[LinearResult, Features, Features]:
     """The protocol on one encoder; also its features of the training and test images as they are."""
-    clean, tested = (extract(state.params, state.collections, data.images) for data in (train, test))
+    clean, tested = (
+        extract(state.params, state.collections, data.images, extents=data.extents) for data in (train, test)
+    )
 
     def augmented(epoch: int) -> Features:
         key = jax.random.fold_in(jax.random.key(protocol.seed), epoch)
-        return extract(state.params, state.collections, train.images, key)
+        return extract(state.params, state.collections, train.images, key, train.extents)
 
     with tqdm(desc=f"linear evaluation, {name}", unit="epoch", disable=None) as bar:
 
@@ -167,6 +194,3 @@ def report(result: LinearResult) -> dict[str, Any]:
 
 
 COMMAND = Command("linear_eval", __doc__, judge, config=EVALUATION)
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main(sys.argv[1:]))

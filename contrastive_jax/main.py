@@ -3,9 +3,15 @@
 Starting the same command again resumes. Any field is overridable: `--config.batch_size=512`.
 """
 
+import sys
+
+if __name__ == "__main__":  # first, so that a package that is missing is reported in a sentence
+    from contrastive_jax.__main__ import main
+
+    sys.exit(main(["pretrain", *sys.argv[1:]]))
+
 import functools
 import pathlib
-import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -102,7 +108,8 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
     if run.writes and (words := schedules.trap(schedule, experiment.peak_learning_rate, total)):
         print(f"warning: {words}", flush=True)
     optimizer = experiment.transform(method, schedule)
-    training = Training(method, optimizer, schedule, experiment.recipe, mesh, fields.micro_batches)
+    recipe = experiment.recipe_for(images)
+    training = Training(method, optimizer, schedule, recipe, mesh, fields.micro_batches)
     state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
     run.write_parameters(state.params)
     if run.writes:
@@ -111,7 +118,7 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
             f" {total:,} steps of {fields.batch_size}. The first step compiles, which takes a while.",
             flush=True,
         )
-    monitor = make_monitor(experiment.monitor, method, experiment.recipe, images, fields.seed, mesh)
+    monitor = make_monitor(experiment.monitor, method, recipe, images, fields.seed, mesh)
     untrained = monitor(state) if periods.look else {}
     if checkpoints.latest() is not None:
         state = checkpoints.restore(state)
@@ -195,12 +202,9 @@ COMMAND = Command(
         Flag(
             "workdir",
             "",
-            "Run directory such as runs/a: new, or of the same config to resume.",
+            "The run directory, such as runs/a: a new one, or that of the same config to resume.",
             required=True,
         ),
     ),
     config=PRETRAINING,
 )
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main(sys.argv[1:]))

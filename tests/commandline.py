@@ -9,7 +9,8 @@ import time
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
+
+from contrastive_jax.train.checkpoint import Checkpoints
 
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = (
@@ -75,10 +76,6 @@ def kill_after(process: subprocess.Popen, workdir: pathlib.Path, step: int) -> N
 
 def final_state(workdir: pathlib.Path) -> dict[str, np.ndarray]:
     """All leaves of the newest checkpoint by path, whatever devices it was written on."""
-    steps = [int(folder.name) for folder in (workdir / "checkpoints").iterdir()]
-    folder = (workdir / "checkpoints" / str(max(steps)) / "default").resolve()
-    reader = ocp.PyTreeCheckpointer()
-    structure = reader.metadata(folder).item_metadata.tree
-    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), structure)
-    leaves = jax.tree_util.tree_leaves_with_path(reader.restore(folder, restore_args=as_numpy))
+    state = Checkpoints(workdir / "checkpoints", read_only=True).arrays()
+    leaves = jax.tree_util.tree_leaves_with_path(state)
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}

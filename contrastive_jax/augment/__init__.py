@@ -10,16 +10,18 @@ The operations are in one file per kind: `geometry`, `color`, `blur`, `warp`, `e
 (AutoAugment, RandAugment) over the PIL operations of `pil`.
 """
 
-from contrastive_jax.augment.recipe import Recipe, geometry_only, view_shape
+from contrastive_jax.augment.recipe import Recipe, canvas_side, geometry_only, on_canvas, view_shape
 from contrastive_jax.augment.views import add_views, augment_image, make_views, normalise, plain
 
 __all__ = [
     "Recipe",
     "add_views",
     "augment_image",
+    "canvas_side",
     "geometry_only",
     "make_views",
     "normalise",
+    "on_canvas",
     "plain",
     "view_shape",
 ]

@@ -7,17 +7,24 @@ outside it is read.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
 
 CROP_CANDIDATES = 10  # torchvision's number of attempts before it falls back to the centre
 
 
+Pixels = int | Int[Array, ""]
+"""A height or width: known when compiling, or different for every picture."""
+Extent = Int[Array, "2"] | None
+"""Height and width of a picture that fills the top left corner of an image; None: it fills the whole image."""
+
+
 class Box(NamedTuple):
-    """A rectangle in whole pixels, stored as floats that may be traced."""
+    """A rectangle in pixels, stored as floats that may be traced."""
 
     top: Float[Array, ""] | float
     left: Float[Array, ""] | float
@@ -34,25 +41,31 @@ def resized_crop(
     ratio: tuple[float, float],
     interpolation: str = "bilinear",
     antialias: bool = True,
+    extent: Extent = None,
 ) -> Float[Array, "size size channel"]:
-    """Crops a random fraction of the area (in `scale`) with a random aspect ratio and resizes it to a square.
+    """Crops a random fraction of the picture's area (in `scale`), of random aspect ratio, and resizes it to a square.
 
     Args:
       ratio: range of the crop's width / height.
       interpolation: a key of `INTERPOLATIONS`.
       antialias: widen the kernel when shrinking, as PIL does.
     """
-    height, width, _ = image.shape
-    if scale == ratio == (1.0, 1.0) and height == width == size:
+    height, width = image.shape[:2] if extent is None else extent
+    if extent is None and scale == ratio == (1.0, 1.0) and height == width == size:
         return image
     box = random_box(key, height, width, scale=scale, ratio=ratio)
     return resize_box(image, box, size=size, interpolation=interpolation, antialias=antialias)
 
 
 def random_box(
-    key: Key[Array, ""], height: int, width: int, *, scale: tuple[float, float], ratio: tuple[float, float]
+    key: Key[Array, ""],
+    height: Pixels,
+    width: Pixels,
+    *,
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
 ) -> Box:
-    """The box of torchvision's RandomResizedCrop: uniform in area, log-uniform in aspect ratio.
+    """The box of torchvision's RandomResizedCrop in whole pixels: uniform in area, log-uniform in aspect ratio.
 
     It is the first of ten candidates that fits into the image; if none fits, it is the largest centred box whose
     aspect ratio is allowed.
@@ -64,8 +77,8 @@ def random_box(
 
 def draw_box(
     key: Key[Array, ""],
-    height: int,
-    width: int,
+    height: Pixels,
+    width: Pixels,
     *,
     scale: tuple[float, float],
     ratio: tuple[float, float],
@@ -92,13 +105,38 @@ def draw_box(
     return Box(top, left, tall, wide), jnp.any(fits)
 
 
-def centred_box(height: int, width: int, *, ratio: tuple[float, float], fraction: float = 1.0) -> Box:
-    """The largest centred box with width / height within `ratio`, its sides then scaled by `fraction`."""
-    box_width = min(width, height * ratio[1])
-    box_height = min(height, width / ratio[0])
-    box_height, box_width = max(1, round(box_height * fraction)), max(1, round(box_width * fraction))
-    top, left = (height - box_height) // 2, (width - box_width) // 2
-    return Box(float(top), float(left), float(box_height), float(box_width))
+def centred_box(height: Pixels, width: Pixels, *, ratio: tuple[float, float]) -> Box:
+    """The largest centred box in whole pixels with width / height within `ratio`."""
+    xp = _arithmetic(height)
+    tall = xp.maximum(1.0, xp.round(xp.minimum(height, width / ratio[0])))
+    wide = xp.maximum(1.0, xp.round(xp.minimum(width, height * ratio[1])))
+    return _box(xp.floor((height - tall) / 2), xp.floor((width - wide) / 2), tall, wide)
+
+
+def evaluation_crop(
+    image: Float[Array, "height width channel"],
+    *,
+    size: int,
+    fraction: float,
+    interpolation: str,
+    antialias: bool,
+    extent: Extent = None,
+) -> Float[Array, "size size channel"]:
+    """Resizes the picture's shorter side to `size / fraction` and cuts out the central `size` x `size`, in one.
+
+    As torchvision's Resize and CenterCrop do: the longer side is rounded down, the crop starts at a whole pixel of the
+    resized picture, and its border is interpolated from pixels on both sides.
+    """
+    height, width = image.shape[:2] if extent is None else extent
+    xp = _arithmetic(height)
+    shorter = xp.minimum(height, width)
+    resized = round(size / fraction)
+    tall, wide = height * resized // shorter, width * resized // shorter
+    top, left = xp.round((tall - size) / 2), xp.round((wide - size) / 2)
+    down, across = height / tall, width / wide  # pixels of the picture per pixel of the resized one
+    box = _box(top * down, left * across, size * down, size * across)
+    picture = _box(0, 0, height, width)
+    return resize_box(image, box, size=size, interpolation=interpolation, antialias=antialias, within=picture)
 
 
 def resize_box(
@@ -108,12 +146,22 @@ def resize_box(
     size: int,
     interpolation: str,
     antialias: bool,
+    within: Box | None = None,
 ) -> Float[Array, "size size channel"]:
-    """Resizes the box to `size` x `size` as if it had been cut out first (PIL's resampling in float32)."""
+    """Resizes the box to `size` x `size` as if `within` had been cut out first (PIL's resampling in float32).
+
+    Args:
+      within: what may be read, by default only the box itself.
+    """
     height, width, _ = image.shape
-    kernel = INTERPOLATIONS[interpolation]
-    rows = resampling_matrix(kernel, box.top, box.height, height, size, antialias)
-    columns = resampling_matrix(kernel, box.left, box.width, width, size, antialias)
+    kernel, read = INTERPOLATIONS[interpolation], within or box
+    rows, columns = (
+        resampling_matrix(kernel, start, length, n_in, size, antialias, within=limits)
+        for start, length, n_in, limits in (
+            (box.top, box.height, height, (read.top, read.height)),
+            (box.left, box.width, width, (read.left, read.width)),
+        )
+    )
     return jnp.clip(weigh(image, rows, columns), 0.0, 1.0)  # bicubic overshoots
 
 
@@ -141,18 +189,21 @@ def resampling_matrix(
     n_in: int,
     n_out: int,
     antialias: bool,
+    within: tuple[Float[Array, ""] | float, Float[Array, ""] | float] | None = None,
 ) -> Float[Array, "n_out n_in"]:
     """Weights that resize the pixels [start, start + length) of a line of `n_in` to `n_out` pixels.
 
-    Output pixel i is centred at start + (i + 1/2) length / n_out. Weights outside the interval are zero and each row
-    sums to 1, so the border repeats. When shrinking with `antialias`, the kernel widens by the scale.
+    Output pixel i is centred at start + (i + 1/2) length / n_out. Weights outside `within` (start and length; by
+    default this interval) are zero and each row sums to 1, so the border repeats. When shrinking with `antialias`, the
+    kernel widens by the scale.
     """
+    first, count = within or (start, length)
     step = length / n_out
     widening = jnp.maximum(step, 1.0) if antialias else jnp.ones(())
     centre = start + (jnp.arange(n_out) + 0.5) * step
     pixel = jnp.arange(n_in) + 0.5
     distance = (pixel[None, :] - centre[:, None]) / widening
-    inside = (pixel > start) & (pixel < start + length)
+    inside = (pixel > first) & (pixel < first + count)
     weight = jnp.where(inside[None, :], kernel(distance), 0.0)
     return weight / jnp.sum(weight, axis=1, keepdims=True)
 
@@ -191,3 +242,13 @@ def random_flip(
     if probability == 0:
         return image
     return jnp.where(jax.random.bernoulli(key, probability), image[:, ::-1], image)
+
+
+def _arithmetic(pixels: Pixels) -> Any:
+    """The module that computes with them: NumPy while compiling, so that a known size stays a constant."""
+    return jnp if isinstance(pixels, jax.Array) else np
+
+
+def _box(*sides: Any) -> Box:
+    """The box with these sides; known ones become constants of the program."""
+    return Box(*(side.astype(float) if isinstance(side, jax.Array) else float(side) for side in sides))

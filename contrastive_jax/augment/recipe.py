@@ -23,7 +23,7 @@ class Recipe:
     """Name of the recipe that the command line chose, `--config.augment.recipe=moco_v3` or `my_lab.views:microscopy`.
     A record: the other fields already hold its values."""
     size: int = 0
-    """Side of a view in pixels; views are square. 0: the shorter side of the images."""
+    """Side of a view in pixels; views are square. 0: the shorter side of the images, 224 if they vary in size."""
     crop_scale: tuple[float, float] = (0.2, 1.0)
     """Range of the crop's area as a fraction of the image's. (1, 1), with `crop_ratio` (1, 1) too: no resized crop."""
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
@@ -94,7 +94,8 @@ class Recipe:
     extra_scales: tuple[float, ...] = ()
     """Their `crop_scale`: low and high of the first group, low and high of the second, ..."""
     center_fraction: float = 1.0
-    """Evaluation only: side of the centre crop as a fraction of the shorter side, such as 224 / 256."""
+    """Evaluation only: side of the centre crop as a fraction of the picture's shorter side. 224 / 256 resizes that side
+    to 256 for a crop of 224."""
 
     def __post_init__(self):
         for name, known in (("interpolation", INTERPOLATIONS), ("policy", POLICIES)):
@@ -142,6 +143,8 @@ NOT_NEGATIVE = (
     "size", "pad", "rotation", "brightness", "contrast", "saturation", "policy_magnitude", "warp_strength",
     "blur_kernel", "cutout", "erase_noise", "mixup", "cutmix",
 )
+VARYING_SIZE = 224
+"""Side of a view of pictures that vary in size, if the recipe does not choose one."""
 PAIRS = ("crop_scale", "crop_ratio", "blur_sigma", "erase_scale", "erase_ratio")
 GEOMETRY = (
     "size", "crop_scale", "crop_ratio", "interpolation", "antialias", "pad", "flip",
@@ -163,6 +166,24 @@ def view_shape(recipe: Recipe, height: int, width: int, channels: int) -> tuple[
     """Height, width and channels of the views of such images, as a network sees them."""
     size = recipe.size or min(height, width)
     return size, size, channels + recipe.random_bits
+
+
+def on_canvas(recipe: Recipe, side: int) -> Recipe:
+    """The recipe with the size of its views, for pictures that vary in size, decoded to this longest side."""
+    return dataclasses.replace(recipe, size=recipe.size or min(VARYING_SIZE, side))
+
+
+def canvas_side(recipe: Recipe) -> int:
+    """The longest side, in pixels, that this recipe's pictures are decoded to if they vary in size.
+
+    A crop of the fraction `low` of the area of a picture of side `size / sqrt(low)` has as many pixels as the view.
+    The smallest crop of the recipe decides, from 1.5 times a view's side (so that the shorter side of a 4:3 picture
+    still has the 256 pixels per 224 that evaluation wants, nearly) to twice (memory grows with the square).
+    """
+    size = recipe.size or VARYING_SIZE
+    groups = zip(recipe.extra_sizes, recipe.extra_scales[::2])
+    wanted = max(side / low**0.5 for side, low in [(size, recipe.crop_scale[0]), *groups])
+    return round(min(max(wanted, 1.5 * size), 2 * size))
 
 
 def _check(name: str, value: object, valid: bool, expected: str) -> None:

@@ -13,17 +13,17 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, Shaped, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from contrastive_jax.augment.bits import append_bits, random_bits
 from contrastive_jax.augment.blur import random_blur, random_solarize
 from contrastive_jax.augment.color import color_jitter, random_grayscale
 from contrastive_jax.augment.erase import cutout, random_erasing
 from contrastive_jax.augment.geometry import (
-    centred_box,
+    Extent,
+    evaluation_crop,
     padding_crop,
     random_flip,
-    resize_box,
     resized_crop,
 )
 from contrastive_jax.augment.mix import mix
@@ -34,6 +34,8 @@ from contrastive_jax.errors import InputError
 
 Image = Float[Array, "height width channel"]
 KeyOf = Callable[[str], Key[Array, ""]]
+Extents = Int[Array, "batch 2"] | None
+"""Height and width of every picture, in the top left corner of its image; None: pictures fill their images."""
 
 __all__ = ["Recipe", "add_views", "augment_image", "geometry_only", "make_views", "plain", "view_shape"]
 
@@ -42,7 +44,8 @@ def add_views(recipe: Recipe, batch: dict[str, Array], key: Key[Array, ""], n_vi
     """Adds the views of a batch's images to the batch.
 
     Args:
-      batch: `image` is uint8 [batch, height, width, channel]; mixing also reads `label`.
+      batch: `image` is uint8 [batch, height, width, channel]; mixing also reads `label`. Where pictures vary in size,
+        `extent` is the height and width of each, [batch, 2].
       key: of this step. Different steps need different keys.
 
     Returns:
@@ -51,11 +54,12 @@ def add_views(recipe: Recipe, batch: dict[str, Array], key: Key[Array, ""], n_vi
       view_<size>: for each group of `recipe.extra_views`, [batch, extra view, size, size, channel].
       partner, share: only if the recipe mixes, the label of the image mixed in and the share of the original, [batch].
     """
-    batch = {**batch, "view": make_views(recipe, batch["image"], key, n_views)}
+    images, extents = batch["image"], batch.get("extent")
+    batch = {**batch, "view": make_views(recipe, images, key, n_views, extents=extents)}
     first = n_views
     for group, size, low, high in _groups(recipe):
         small = dataclasses.replace(recipe, size=size, crop_scale=(low, high))
-        batch[f"view_{size}"] = make_views(small, batch["image"], key, group, first)
+        batch[f"view_{size}"] = make_views(small, images, key, group, first, extents)
         first += group
     if recipe.mixes:
         mixed = mix(
@@ -76,22 +80,27 @@ def make_views(
     key: Key[Array, ""],
     n_views: int,
     first: int = 0,
+    extents: Extents = None,
 ) -> Float[Array, "batch view size size more"]:
     """`n_views` independent augmentations of every image of the global batch, numbered from `first`.
+
+    With `extents`, crops are drawn inside the pictures; nothing else of the images is seen.
 
     View v of the image at position i draws from `fold_in(fold_in(key, i), v)`, so it depends on the position in the
     global batch but not on how the batch is spread over devices. The channels of `random_bits` follow the image's.
     """
 
-    def one(image, position, view):
+    def one(image, position, view, extent):
         image_key = jax.random.fold_in(jax.random.fold_in(key, position), view)
-        return augment_image(recipe, image, image_key, view)
+        return augment_image(recipe, image, image_key, view, extent)
 
     n = len(images)
     # Repeated as bytes: otherwise XLA multiplies each image with the matrices of all its views, and then transposes.
     repeated = jnp.broadcast_to(images[:, None], (n, n_views, *images.shape[1:]))
     position, view = jnp.meshgrid(jnp.arange(n), first + jnp.arange(n_views), indexing="ij")
-    views = jax.vmap(jax.vmap(one))(repeated, position, view)
+    if extents is not None:
+        extents = jnp.broadcast_to(extents[:, None], (n, n_views, 2))
+    views = jax.vmap(jax.vmap(one))(repeated, position, view, extents)
     if recipe.random_bits:
         bits = random_bits(images, recipe.random_bits)[:, None]
         views = append_bits(views, jnp.broadcast_to(bits, (n, n_views, recipe.random_bits)))
@@ -103,8 +112,11 @@ def augment_image(
     image: UInt8[Array, "height width channel"],
     key: Key[Array, ""],
     view: int | Int[Array, ""] = 0,
+    extent: Extent = None,
 ) -> Float[Array, "size size channel"]:
     """One random view of one image, normalised. Its number `view` selects the probabilities that differ by view.
+
+    extent: height and width of the picture, in the top left corner of the image; None: it fills the image.
 
     Raises:
       InputError: the recipe changes colors, and the image has neither 1 nor 3 channels.
@@ -116,7 +128,7 @@ def augment_image(
         )
     r, key_of = recipe, partial(_key_of, key)
     x = image.astype(jnp.float32) / 255.0
-    x = _crop_and_turn(r, x, key_of)
+    x = _crop_and_turn(r, x, key_of, extent)
     x = _change_colors(r, x, key_of)
     x = random_grayscale(x, key_of("grayscale"), probability=r.gray_probability)
     x = random_warp(x, key_of("warp"), probability=r.warp_probability, strength=r.warp_strength)
@@ -137,15 +149,16 @@ def augment_image(
     )
 
 
-def _crop_and_turn(r: Recipe, x: Image, key_of: KeyOf) -> Float[Array, "size size channel"]:
+def _crop_and_turn(r: Recipe, x: Image, key_of: KeyOf, extent: Extent) -> Float[Array, "size size channel"]:
     x = resized_crop(
         x,
         key_of("resized_crop"),
-        size=_size(r, x),
+        size=r.size or min(x.shape[:2]),
         scale=r.crop_scale,
         ratio=r.crop_ratio,
         interpolation=r.interpolation,
         antialias=r.antialias,
+        extent=extent,
     )
     x = padding_crop(x, key_of("padding_crop"), pad=r.pad)
     x = random_flip(x, key_of("flip"), probability=r.flip)
@@ -173,21 +186,27 @@ def _change_colors(r: Recipe, x: Image, key_of: KeyOf) -> Image:
 
 
 def plain(
-    recipe: Recipe, images: UInt8[Array, "batch height width channel"]
+    recipe: Recipe, images: UInt8[Array, "batch height width channel"], extents: Extents = None
 ) -> Float[Array, "batch size size more"]:
-    """The images as evaluation sees them: the centre square, resized if its size differs, normalised."""
+    """The images as evaluation sees them: the shorter side resized to `size / center_fraction`, the central
+    `size` x `size` of that, normalised.
+    """
     _, height, width, _ = images.shape
-    size = _size(recipe, images[0])
+    size = recipe.size or min(height, width)
     x = images.astype(jnp.float32) / 255.0
-    if not height == width == size or recipe.center_fraction < 1:
-        box = centred_box(height, width, ratio=(1.0, 1.0), fraction=recipe.center_fraction)
+    if extents is not None or not height == width == size or recipe.center_fraction < 1:
 
-        def resize(image):
-            return resize_box(
-                image, box, size=size, interpolation=recipe.interpolation, antialias=recipe.antialias
+        def crop(image, extent):
+            return evaluation_crop(
+                image,
+                size=size,
+                fraction=recipe.center_fraction,
+                interpolation=recipe.interpolation,
+                antialias=recipe.antialias,
+                extent=extent,
             )
 
-        x = jax.vmap(resize)(x)
+        x = jax.vmap(crop)(x, extents)
     x = normalise(x, recipe.mean, recipe.std)
     return append_bits(x, random_bits(images, recipe.random_bits)) if recipe.random_bits else x
 
@@ -229,7 +248,3 @@ def _changes_colors(recipe: Recipe) -> bool:
         (recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue)
     )
     return bool(jitter or recipe.gray_probability or recipe.policy != "none")
-
-
-def _size(recipe: Recipe, image: Shaped[Array, "height width channel"]) -> int:
-    return recipe.size or min(image.shape[:2])

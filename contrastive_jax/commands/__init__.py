@@ -44,5 +44,5 @@ def load(name: str) -> Command:
         if not error.name or error.name.startswith("contrastive_jax"):
             raise
         raise InputError(
-            f"the command '{name}' needs the package '{error.name}': pip install 'contrastive_jax[all]'."
+            f"the command '{name}' needs the package '{error.name}': in the checkout, pip install \".[train]\"."
         ) from error

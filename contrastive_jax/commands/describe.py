@@ -3,9 +3,11 @@
     python -m contrastive_jax describe --config=configs/selfcon_s.py:cifar100,resnet18 --input=32
 
 The table has the cost per image of reaching each exit and stopping there, and of the forward pass of a training step
-with all its views, heads and teachers. Reads no data.
+with all its views, heads and teachers. Reads no images; the classes of a folder are counted.
 """
 
+import contextlib
+import re
 from typing import Any
 
 import jax
@@ -13,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from contrastive_jax.config.flags import Command, Flag
+from contrastive_jax.config.presets import CLASSES
 from contrastive_jax.config.sections import PRETRAINING
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate.cost import ALL, Cost, costs
@@ -20,20 +23,40 @@ from contrastive_jax.experiment import Experiment, assemble, compute_dtype
 from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.train.run_directory import parameter_count, parameter_table
 
+ASSUMED = 10
+"""Classes of a data set of which nothing is known."""
 
-def describe(config: dict[str, Any], *, input: int = 0, classes: int = 10, examples: int = 50_000) -> None:
+
+def describe(config: dict[str, Any], *, input: int = 0, classes: int = 0, examples: int = 50_000) -> None:
     """Prints the overview of the parameters and the table of costs."""
     experiment = assemble(config)
-    if min(input, classes - 1, examples - 1) < 0:
+    if min(input, classes, examples - 1) < 0:
         raise InputError("give --input, --classes and --examples as positive numbers.")
+    classes, whose = (classes, "as given") if classes else classes_of(experiment)
     size = input or experiment.recipe.size or 32
     shape = (size, size, len(experiment.recipe.mean))
     params, found = describe_experiment(experiment, shape, classes=classes, examples=examples)
     print(parameter_table(params))
     precision = jnp.dtype(compute_dtype(experiment.run.precision)).name
-    print(f"\n{name_of(experiment)}, images {'x'.join(map(str, shape))}, activations in {precision}\n")
+    print(f"\n{name_of(experiment)}, images {'x'.join(map(str, shape))}, activations in {precision}")
+    print(f"{classes} classes, {whose}\n")
     print(table(found))
     print("\nMACs and activations are per image; rows above the last are in evaluation mode, without heads.")
+    if any(re.fullmatch(r"net\d+", name) for name in found):
+        print("`final` is the cohort's first network; `net2`, ... are the others.")
+
+
+def classes_of(experiment: Experiment) -> tuple[int, str]:
+    """The number of classes of the config's data set, and where it is from. Only a folder is looked at."""
+    source = experiment.data.source
+    if source in CLASSES:
+        return CLASSES[source], f"those of {source}"
+    if source.startswith("folder:"):
+        with contextlib.suppress(InputError):  # it may be on another machine
+            images = experiment.open(experiment.data.train_split)
+            if images.labelled:
+                return images.num_classes, f"counted in {source}"
+    return ASSUMED, f"assumed for {source}: give --classes for a method with a classifier"
 
 
 def describe_experiment(
@@ -95,7 +118,11 @@ COMMAND = Command(
     describe,
     flags=(
         Flag("input", 0, "Height and width of the images; 0: augment.size if it is set, else 32."),
-        Flag("classes", 10, "Number of classes, for methods with a classifier."),
+        Flag(
+            "classes",
+            0,
+            "Number of classes, for methods with a classifier; 0: those of the data set, if known.",
+        ),
         Flag("examples", 50_000, "Size of the training set, for methods that keep a value per image."),
     ),
     config=PRETRAINING,

@@ -3,8 +3,9 @@
     python -m contrastive_jax export --run=runs/a --naming=torchvision --output=encoder.safetensors
 
 Writes the backbone of the newest checkpoint with its BatchNorm statistics; `--part=encoder` adds the sub-networks,
-`--part=whole` the heads too. Namings: `torchvision`, `timm`, and the authors' `selfcon` (also SupContrast's), `mcl`
-and `sdssl`. Reads no data. In PyTorch:
+`--part=whole` the heads too. Namings: `torchvision` (resnet), `timm` (vit), and the authors' `selfcon` (resnet, vgg,
+wide_resnet; also SupContrast's), `mcl` (cifar_resnet, hcgnet, resnet, shufflenet, wide_resnet) and `sdssl` (vit). Reads
+no data. In PyTorch:
 
     net.load_state_dict(safetensors.torch.load_file("encoder.safetensors"))
 """
@@ -14,17 +15,14 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import numpy as np
-import orbax.checkpoint as ocp
-
 from contrastive_jax.config.flags import Command, Flag
-from contrastive_jax.errors import InputError
+from contrastive_jax.errors import InputError, either, nearest
 from contrastive_jax.experiment import part as component
 from contrastive_jax.experiment import section_class
+from contrastive_jax.models import ENCODERS
 from contrastive_jax.parallel.mesh import Stack
 from contrastive_jax.torch_weights import files, to_torch
-from contrastive_jax.torch_weights.names import table
+from contrastive_jax.torch_weights.names import table, tables
 from contrastive_jax.train.checkpoint import Checkpoints
 from contrastive_jax.train.run_directory import RunDirectory
 
@@ -61,16 +59,16 @@ def export(
       The number of tensors in the file.
 
     Raises:
-      InputError: no such run or checkpoint, or a network for which the naming has no names.
+      InputError: no such run, checkpoint or naming, or a network that the naming does not take.
     """
     config = RunDirectory(run).config()
+    naming = table_name(naming, config)
     state = read_checkpoint(RunDirectory(run).checkpoints, step)
     if set(state["params"]) == set(Stack._fields):
         raise InputError(
             f"{run} keeps its networks stacked (mcl_sharded), which export cannot name: train with mcl."
         )
     variables = network_variables(state["params"], state["collections"].get("network", {}), part)
-    naming = table_name(naming, config)
     computed = {}
     if positions := getattr(table(naming), "computed", None):
         size = input or config["augment"]["size"]
@@ -84,9 +82,36 @@ def export(
 
 
 def table_name(naming: str, config: Mapping[str, Any]) -> str:
-    """The file of `torch_weights.names` for a naming and the network of a config: `selfcon_wide_resnet`."""
-    network = section_class("network", config["network"])
-    return f"{naming}_{network.__module__.rpartition('.')[2]}"
+    """The file of `torch_weights.names` for a naming and the network of a config: `selfcon_wide_resnet`.
+
+    Raises:
+      InputError: no such naming, or one that does not take the network.
+    """
+    known, network = namings(), family(section_class("network", config["network"]))
+    if naming not in known:
+        raise InputError(f"there is no naming '{naming}': {nearest(naming, known)}")
+    if network not in known[naming]:
+        fitting = [name for name, families in known.items() if network in families]
+        raise InputError(
+            f"the naming '{naming}' takes {either(known[naming])}, and the run's network is {network}:"
+            f" {f'choose {either(fitting)}' if fitting else 'no naming takes that'}."
+        )
+    return f"{naming}_{network}"
+
+
+def namings() -> dict[str, list[str]]:
+    """Naming -> the families of networks that it takes."""
+    families = {family(cls) for cls in ENCODERS.classes().values()}
+    found: dict[str, list[str]] = {}
+    for naming, _, network in (name.partition("_") for name in tables()):
+        if network in families:
+            found.setdefault(naming, []).append(network)
+    return found
+
+
+def family(network: type) -> str:
+    """The file that defines a network."""
+    return network.__module__.rpartition(".")[2]
 
 
 def network_variables(params: Mapping[str, Any], collections: Mapping[str, Any], part: str) -> dict[str, Any]:
@@ -109,17 +134,10 @@ def read_checkpoint(folder: pathlib.Path, step: int | None) -> dict[str, Any]:
     Raises:
       InputError: no checkpoint, or none of `step` (None: the newest).
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder} holds no checkpoint.")
     checkpoints = Checkpoints(folder, read_only=True)
-    step = checkpoints.latest() if step is None else step
-    path = (folder / str(step) / "default").resolve()
-    if step is None or not path.is_dir():
-        raise InputError(f"{folder} holds no checkpoint{'' if step is None else f' of step {step}'}.")
-    reader = ocp.PyTreeCheckpointer()
-    metadata: Any = reader.metadata(path).item_metadata
-    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), metadata.tree)
-    return reader.restore(path, restore_args=as_numpy)
+    state = checkpoints.arrays(step)
+    checkpoints.close()
+    return state
 
 
 COMMAND = Command(
@@ -127,9 +145,9 @@ COMMAND = Command(
     __doc__,
     command,
     flags=(
-        Flag("run", "", "Directory of a pretraining.", required=True),
+        Flag("run", "", "The directory of a pretraining.", required=True),
         Flag("output", "", "A .safetensors file.", required=True),
-        Flag("naming", "", "torchvision, timm, selfcon, mcl or sdssl.", required=True),
+        Flag("naming", "", "One of torchvision, timm, selfcon, mcl and sdssl.", required=True),
         Flag("step", -1, "Checkpoint to export; -1: the newest."),
         Flag("input", 0, "Height and width of the images, for the positions of a ViT; 0: those of the run."),
         Flag("part", PARTS[0], "What to write.", choices=PARTS),

@@ -12,7 +12,8 @@ the layout of tensorflow-datasets, DIR/name/version.
 
 Storing and converting resume if they were killed. Every picture is decoded once on the way: corrupt ones are counted
 and listed by path, and the data set is finished only when they are replaced, or left out by `--skip_corrupt`.
-`--image_size=256` stores pictures resized, which makes them faster to stream. TensorFlow is imported only to download.
+`--image_size=448` stores pictures shrunk to that longest side, with their aspect ratio. TensorFlow is imported only to
+download.
 """
 
 import os
@@ -47,7 +48,10 @@ COMMAND = Command(
     run,
     flags=(
         Flag(
-            "dataset", "", "Name in tensorflow-datasets, or with --from a name of your choice.", required=True
+            "dataset",
+            "",
+            "A name in tensorflow-datasets, or with --from a name of your choice.",
+            required=True,
         ),
         Flag("data_dir", "", "Where to write; default $TFDS_DATA_DIR or ~/tensorflow_datasets."),
         Flag("manual_dir", "", "Folder of archives that you downloaded yourself."),
@@ -58,6 +62,10 @@ COMMAND = Command(
             parameter="source",
         ),
         Flag("skip_corrupt", False, "Leave out pictures that cannot be decoded."),
-        Flag("image_size", 0, "With --from: store pictures resized to this height and width."),
+        Flag(
+            "image_size",
+            0,
+            "With --from: store pictures shrunk to this longest side, with their aspect ratio.",
+        ),
     ),
 )

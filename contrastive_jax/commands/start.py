@@ -45,6 +45,7 @@ def start(
     if run.checkpoints.exists():
         raise InputError(f"{run.path} has begun already: choose another --workdir.")
     run.check(experiment.config)
+    naming = table_name(naming, experiment.config)
     tensors = files.read(pathlib.Path(weights))
     state, shape = fresh(experiment)
     state = fill(state, shape, tensors, experiment, naming, part=part, prefix=prefix, without=without)
@@ -78,13 +79,15 @@ def fill(
     prefix: str,
     without: Sequence[str],
 ) -> TrainState:
-    """`state` with the encoder's variables from `tensors`. Raises InputError if the method has state of its own."""
+    """`state` with the encoder's variables from `tensors`, whose names are those of the table `naming`.
+
+    Raises InputError if the method has state of its own.
+    """
     name = experiment.config["method"]["name"]
     if jax.tree.leaves(state.method_state):
         raise InputError(f"method {name} keeps a state besides its encoder, so it cannot start from weights.")
     if "encoder" not in state.params:
         raise InputError(f"method {name} has no single encoder, so it cannot start from weights.")
-    naming = table_name(naming, experiment.config)
     like = network_variables(state.params, state.collections.network, part)
     positions = getattr(table(naming), "computed", None)
     computed = positions(component(experiment.config, "network"), *shape[:2]) if positions else {}
@@ -104,9 +107,14 @@ COMMAND = Command(
     __doc__,
     start,
     flags=(
-        Flag("workdir", "", "Run directory; it must be new.", required=True),
-        Flag("weights", "", "File with a state dict.", required=True),
-        Flag("naming", "", "torchvision, timm, selfcon, mcl or sdssl.", required=True),
+        Flag("workdir", "", "The run directory; it must be new.", required=True),
+        Flag("weights", "", "A file with a state dict.", required=True),
+        Flag(
+            "naming",
+            "",
+            "One of torchvision, timm, selfcon, mcl and sdssl: see `export --help`.",
+            required=True,
+        ),
         Flag("part", PARTS[0], "What the run takes from the file.", choices=PARTS[:2]),
         Flag("prefix", "", "Only names that begin with this, e.g. 'student.'."),
         Flag("without", (), "Beginnings of names to leave out, e.g. 'fc.' or 'head.'."),

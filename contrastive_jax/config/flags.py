@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pathlib
+import re
 import sys
 import traceback
 import typing
@@ -56,7 +58,7 @@ class Flag:
         """The parsed value. Raises InputError where it is missing."""
         value: Any = values[self.name].value
         if self.required and not value:
-            raise InputError(f"--{self.name} is missing: {self.help}")
+            raise InputError(f"give --{self.name}, {self.help[0].lower()}{self.help[1:]}")
         return tuple(value) if isinstance(self.default, tuple) else value
 
 
@@ -137,15 +139,16 @@ class Command:
         try:
             rest = values(argv)
         except flags.Error as error:
-            raise InputError(" ".join(str(error).split())) from error
-        except (KeyError, AttributeError) as error:
-            in_file = any(frame.name == "get_config" for frame in traceback.extract_tb(error.__traceback__))
-            what = (
-                "get_config() failed"
-                if in_file
-                else "an override names a section that the config does not have"
-            )
-            raise InputError(f"{what}: {' '.join(str(error.args[0]).split())}") from error
+            raise InputError(_in_our_words(" ".join(str(error).split()))) from error
+        except (KeyError, AttributeError, TypeError) as error:
+            why = " ".join(str(error.args[0]).split())
+            if any(frame.name == "get_config" for frame in traceback.extract_tb(error.__traceback__)):
+                raise InputError(f"get_config() failed: {why}") from error
+            paths = [match[1] for word in argv if (match := re.match(r"--config\.([\w.]+)", word))]
+            if self.config:
+                self.config.refuse_unknown(path.partition(".")[0] for path in paths)
+            why = next((f"config.{path}" for path in paths if path.count(".") > 1), why)
+            raise InputError(f"an override names a field that the config does not have: {why}") from error
         if len(rest) > 1:
             raise InputError(f"'{rest[1]}' is not a flag: flags begin with --.")
         return values
@@ -157,9 +160,24 @@ def _config(sections: Sections, values: flags.FlagValues) -> dict[str, Any]:
     if flag.value is None:
         raise InputError(f"give a config, for example --config={sections.example}.")
     if not isinstance(flag.value, ConfigDict):
-        file = config_flags.get_config_filename(flag)
-        raise InputError(f"the config file {file} does not exist, or its get_config() returns no ConfigDict.")
+        file = pathlib.Path(config_flags.get_config_filename(flag))
+        if not file.exists():
+            raise InputError(f"the config file {file} does not exist in {os.getcwd()}: give its path.")
+        raise InputError(
+            f"get_config() in {file} returns a {type(flag.value).__name__}: it must return a ConfigDict."
+        )
     return sections.resolve(flag.value.to_dict(), config_flags.get_override_values(flag))
+
+
+WANTED = {"literal for int": "an integer", "string to float": "a number", "Non-boolean": "True or False"}
+"""What to give where Python's words about a value contain the key."""
+
+
+def _in_our_words(message: str) -> str:
+    """absl's message; of a value of the wrong type, in the words of the other errors."""
+    match = re.fullmatch(r"flag (--[\w.]+)=(.*?): .*", message)
+    wanted = [ours for theirs, ours in WANTED.items() if theirs in message]
+    return f"{match[1]} is '{match[2]}': give {wanted[0]}." if match and wanted else message
 
 
 def _join(coordinator: str, processes: int, process: int) -> None:

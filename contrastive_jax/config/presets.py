@@ -27,12 +27,14 @@ DATASETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "imagenet": {
         "data": dict(source="tfds:imagenet2012", test_split="validation"),
-        "augment": dict(size=224, **IMAGENET),
+        "augment": dict(
+            size=224, center_fraction=224 / 256, **IMAGENET
+        ),  # evaluation: resize to 256, crop 224
         "network": dict(stem="imagenet"),
     },
     "tiny_imagenet": {
         "data": dict(source="folder:tiny-imagenet-200"),
-        "augment": dict(mean=(0.4802, 0.4481, 0.3975), std=(0.2770, 0.2691, 0.2821)),
+        "augment": dict(**IMAGENET),  # as SelfCon's loaders have it
     },
     "folder": {
         "data": dict(source="folder:"),
@@ -47,6 +49,15 @@ DATASETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 """The data sets that a config's argument can name: source, statistics of the pixels in [0, 1], and fields of the
 network, which are set on networks that have them."""
+CLASSES = {
+    "tfds:cifar10": 10,
+    "tfds:cifar100": 100,
+    "tfds:imagenet2012": 1000,
+    "folder:tiny-imagenet-200": 200,
+    "fashion_mnist_10k": 10,
+    "digits": 10,
+}
+"""Number of classes of the presets' sources, for those who look at a config without its data."""
 
 
 def pretraining(

@@ -5,7 +5,6 @@ a new component needs a file and no list. `my_lab.methods:BarlowTwins` is import
 """
 
 import dataclasses
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -16,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from contrastive_jax.errors import InputError, nearest
+from contrastive_jax.errors import InputError, closest, nearest
 
 IMPORT_PATH = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
 
@@ -92,6 +91,10 @@ def imported(path: str, kind: str) -> Any:
     if match is None:
         raise InputError(f"{kind} '{path}' is not an import path: write module:name, e.g. my_lab.code:Name.")
     module_name, attribute = match.groups()
+    if module_name.endswith(".py"):
+        raise InputError(
+            f"{kind} '{path}' names a file: write its module, {module_name.removesuffix('.py')}:{attribute}."
+        )
     search_current_directory()
     try:
         module = importlib.import_module(module_name)
@@ -99,8 +102,8 @@ def imported(path: str, kind: str) -> Any:
         missing = isinstance(error, ModuleNotFoundError) and error.name
         if missing and f"{module_name}.".startswith(f"{missing}."):
             raise InputError(
-                f"{kind} '{path}': there is no module '{missing}'. It must be importable: installed, or in the"
-                " current directory or a directory on PYTHONPATH."
+                f"{kind} '{path}': there is no module '{missing}'. It must be importable: in the current directory"
+                f" ({os.getcwd()}), installed, or in a directory on PYTHONPATH."
             ) from error
         raise InputError(f"{kind} '{path}': importing '{module_name}' failed: {error}.") from error
     if not hasattr(module, attribute):
@@ -146,8 +149,8 @@ def _pick(name: str, known: Mapping[str, Any], kind: str) -> Any:
     spelled = {normalised(key): key for key in known}
     if normalised(name) in spelled:
         return known[spelled[normalised(name)]]
-    close = difflib.get_close_matches(normalised(name), spelled, n=1)
-    raise InputError(f"unknown {kind} '{name}': {nearest(spelled[close[0]] if close else name, known)}")
+    close = closest(normalised(name), spelled)
+    raise InputError(f"unknown {kind} '{name}': {nearest(spelled[close] if close else name, known)}")
 
 
 def _checked_class(value: Any, path: str, kind: str, base: type | None) -> type:

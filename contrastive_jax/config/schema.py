@@ -64,9 +64,21 @@ def checked(where: str, value: Any, default: Any) -> Any:
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list):  # tuples come back from JSON as lists
         value = tuple(value)
-    if default is dataclasses.MISSING or isinstance(value, type(default)):
+    if default is dataclasses.MISSING or _like(value, default):
         return value
-    expected = type(default).__name__
     raise InputError(
-        f"{where} is {value!r}, a {type(value).__name__}: give a {expected} such as {default!r}."
+        f"{where} is {value!r}, {_a(type(value).__name__)}: give {_a(type(default).__name__)} such as {default!r}."
     )
+
+
+def _like(value: Any, default: Any) -> bool:
+    """Whether `value` has the type of `default`; in a tuple, every item that of the default's first."""
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and (not default or all(_like(item, default[0]) for item in value))
+    if isinstance(default, float) and isinstance(value, int):
+        return not isinstance(value, bool)
+    return isinstance(value, type(default))
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

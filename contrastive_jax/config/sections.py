@@ -6,7 +6,7 @@
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from contrastive_jax import experiment, models
@@ -58,8 +58,9 @@ class Sections:
           overridden: the fields that the command line sets, as `section.field`.
 
         Raises:
-          InputError: an unknown component or recipe, or a recipe that the config file names.
+          InputError: an unknown field, section, component or recipe, or a recipe that the config file names.
         """
+        self.refuse_unknown(config)
         resolved = {
             key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()
         }
@@ -81,6 +82,13 @@ class Sections:
             chosen = recipe_fields(recipe)
             resolved["augment"] |= {k: v for k, v in chosen.items() if f"augment.{k}" not in overridden}
         return resolved
+
+    def refuse_unknown(self, names: Iterable[str]) -> None:
+        """Raises InputError for the first name that is neither a section nor a top-level field."""
+        known = [*self.fixed, *self.chosen, *schema.schema(self.top)]
+        for name in names:
+            if name not in known:
+                raise InputError(f"config.{name} is unknown: {nearest(name, known)}")
 
 
 PRETRAINING = Sections(

@@ -3,13 +3,16 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Int, Int32, UInt8
+from jaxtyping import Int, Int32
 
 from contrastive_jax.errors import InputError
 
 CHANNELS = (1, 3)
 LARGEST_LABEL = np.iinfo(np.int32).max
 UNLABELLED = -1
+HostBatch = dict[str, np.ndarray]
+"""`image` uint8 [m, height, width, channels], `label` and `index` (the row in the data set) int32 [m], and, only where
+pictures vary in size, `extent` int32 [m, 2]: height and width of each picture in the top left corner of its image."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,9 +34,12 @@ class Dataset:
     """int32 [n]"""
     num_classes: int
     name: str
+    extents: np.ndarray | None = None
+    """int32 [n, 2], where pictures vary in size: height and width of each, in the top left corner of its image"""
 
     def __post_init__(self):
         _check_images(self.images, self.name)
+        _check_extents(self.extents, self.images, self.name)
         check_labels(self.labels, len(self.images), self.num_classes, self.name)
 
     def __len__(self) -> int:
@@ -54,17 +60,34 @@ class Dataset:
     def labelled(self) -> bool:
         return self.num_classes > 0
 
-    def gather(self, indices: Int[np.ndarray, " m"]) -> UInt8[np.ndarray, "m height width channels"]:
-        """A copy of the images at `indices`, in that order."""
-        return self.images[indices]
+    @property
+    def varies(self) -> bool:
+        """Whether pictures vary in size, so that they do not fill their images."""
+        return self.extents is not None
+
+    def gather(self, indices: Int[np.ndarray, " m"]) -> HostBatch:
+        """A copy of the examples at `indices`, in that order."""
+        extents = None if self.extents is None else self.extents[indices]
+        return examples(self.images[indices], extents, self.labels[indices], indices)
 
     def subset(self, indices: slice | Int[np.ndarray, " m"]) -> "Dataset":
         """The examples at `indices`, in that order. A slice shares memory with this set."""
-        return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices])
+        extents = None if self.extents is None else self.extents[indices]
+        return dataclasses.replace(
+            self, images=self.images[indices], labels=self.labels[indices], extents=extents
+        )
 
     def in_memory(self) -> "Dataset":
         """This set itself; `EncodedImages` has the same method."""
         return self
+
+
+def examples(
+    images: np.ndarray, extents: np.ndarray | None, labels: np.ndarray, indices: np.ndarray
+) -> HostBatch:
+    """The entries of a batch; without `extent` if pictures fill their images."""
+    batch = {"image": images, "label": labels, "index": indices.astype(np.int32)}
+    return batch if extents is None else batch | {"extent": extents}
 
 
 def no_labels(n: int) -> Int32[np.ndarray, " n"]:
@@ -97,6 +120,18 @@ def check_labels(labels: np.ndarray, n: int, num_classes: int, name: str) -> Non
             f"labels of '{name}' range from {labels.min()} to {labels.max()}, outside 0 to {num_classes - 1} "
             f"({num_classes} classes); number the classes from 0."
         )
+
+
+def _check_extents(extents, images: np.ndarray, name: str) -> None:
+    if extents is None:
+        return
+    shape = (len(images), 2)
+    if extents.dtype != np.int32 or extents.shape != shape:
+        raise InputError(
+            f"extents of '{name}' are {extents.dtype} of shape {extents.shape}; expected int32 of shape {shape}."
+        )
+    if extents.min() < 1 or (extents > images.shape[1:3]).any():
+        raise InputError(f"extents of '{name}' are not inside its images of {images.shape[1:3]} pixels.")
 
 
 def _check_images(images, name: str) -> None:

@@ -1,8 +1,8 @@
-"""Decodes pictures (JPEG, PNG, GIF, WebP, BMP, TIFF, ...) to uint8 arrays of one shape.
+"""Decodes pictures (JPEG, PNG, GIF, WebP, BMP, TIFF, ...) to uint8 arrays.
 
-Every picture of a set is brought to one shape on the host: the largest centred box with the target's aspect ratio,
-resampled to the target, which is a resize of the shorter side and a centre crop in one. All random augmentation
-happens later, on the device, so one decode serves all views.
+`decode_within` keeps the whole picture and bounds its longest side; `decode` brings every picture to one shape: the
+largest centred box with the target's aspect ratio, resampled to the target, which is a resize of the shorter side and a
+centre crop in one. All random augmentation happens later, on the device, so one decode serves all views.
 
 The result is what a viewer would show: rotated by the EXIF orientation; CMYK, palette and 16-bit pixels converted to
 8-bit RGB or gray; transparency composited on white; the first frame of an animation. Pillow does this. Ordinary JPEGs
@@ -12,7 +12,7 @@ third of the time for small pictures.
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from jaxtyping import UInt8
@@ -40,6 +40,8 @@ SPACES = {
     3: ("Gray", "YCbCr"),
 }  # JPEG color spaces that libjpeg converts to gray or RGB as Pillow does
 WHITE = (255, 255, 255, 255)
+Target = Callable[[int, int], tuple[int, int]]
+"""From height and width of an upright picture to those that it is decoded to."""
 
 
 class CorruptImage(InputError):
@@ -47,7 +49,7 @@ class CorruptImage(InputError):
 
 
 def decode(data: bytes, shape: tuple[int, int, int], where: str = "") -> UInt8[np.ndarray, "h w c"]:
-    """Decodes a picture to an array of `shape` (height, width, channels).
+    """Decodes a picture to an array of `shape` (height, width, channels): its centre, if it has another aspect ratio.
 
     A JPEG at least twice as large as needed is decoded at 1/2, 1/4 or 1/8 of its size by libjpeg's scaled inverse
     DCT: several times faster, and the antialiased resize that follows sees the same frequencies.
@@ -58,8 +60,21 @@ def decode(data: bytes, shape: tuple[int, int, int], where: str = "") -> UInt8[n
     Raises:
       CorruptImage: the picture cannot be decoded.
     """
-    found = _ordinary_jpeg(data, shape) if data[:2] == JPEG else None
-    return _any_picture(data, shape, where) if found is None else found
+    height, width, channels = shape
+    return _decode(data, lambda rows, columns: (height, width), channels, where)
+
+
+def decode_within(data: bytes, side: int, channels: int, where: str = "") -> UInt8[np.ndarray, "h w c"]:
+    """Decodes the whole picture with its aspect ratio, shrunk so that no side is longer than `side` pixels.
+
+    Smaller pictures keep their size. Otherwise as `decode`.
+    """
+
+    def target(height: int, width: int) -> tuple[int, int]:
+        scale = min(1.0, side / max(height, width))
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    return _decode(data, target, channels, where)
 
 
 def natural_size(data: bytes, where: str = "") -> tuple[int, int]:
@@ -90,30 +105,35 @@ def png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _any_picture(data: bytes, shape: tuple[int, int, int], where: str) -> UInt8[np.ndarray, "h w c"]:
-    height, width, channels = shape
+def _decode(data: bytes, target: Target, channels: int, where: str) -> UInt8[np.ndarray, "h w c"]:
+    found = _ordinary_jpeg(data, target, channels) if data[:2] == JPEG else None
+    return _any_picture(data, target, channels, where) if found is None else found
+
+
+def _any_picture(data: bytes, target: Target, channels: int, where: str) -> UInt8[np.ndarray, "h w c"]:
     with _opened(data, where) as image:
-        target = (height, width) if _turned(image) else (width, height)
+        turned = _turned(image)
+        height, width = target(*(image.size if turned else image.size[::-1]))
         if image.format == "JPEG":
-            factor = _shrink_factor(image.size, target)
+            factor = _shrink_factor(image.size, (height, width) if turned else (width, height))
             image.draft(None, (image.width // factor, image.height // factor))
         picture = _upright(_in_mode(image, MODES[channels]))
         if picture.size != (width, height):
             picture = _cover(picture, width, height)
-        return np.asarray(picture).reshape(shape)
+        return np.asarray(picture).reshape(height, width, channels)
 
 
-def _ordinary_jpeg(data: bytes, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "h w c"] | None:
+def _ordinary_jpeg(data: bytes, target: Target, channels: int) -> UInt8[np.ndarray, "h w c"] | None:
     """Decodes an upright, complete JPEG in gray or YCbCr as `_any_picture` would; None for any other picture."""
     if simplejpeg is None:
         return None
-    height, width, channels = shape
     try:
         *size, space, _ = simplejpeg.decode_jpeg_header(data)
         rows, columns = map(int, size)
         mode = "GRAY" if channels == 1 else "RGB"
         if space not in SPACES[channels] or (EXIF in data[:HEADER] and _is_turned(data)):
             return None
+        height, width = target(rows, columns)
         factor = _shrink_factor((columns, rows), (width, height))
         least_rows, least_columns = (-(-given // factor) if factor > 1 else 0 for given in (rows, columns))
         image = simplejpeg.decode_jpeg(
@@ -121,9 +141,11 @@ def _ordinary_jpeg(data: bytes, shape: tuple[int, int, int]) -> UInt8[np.ndarray
         )
     except ValueError:  # even a warning of the decoder raises it; Pillow decides then
         return None
+    shape = (height, width, channels)
     if image.shape == shape:
         return image
-    return np.asarray(_cover(Image.fromarray(image.squeeze()), width, height)).reshape(shape)
+    gray_or_rgb = Image.fromarray(image[..., 0] if channels == 1 else image)
+    return np.asarray(_cover(gray_or_rgb, width, height)).reshape(shape)
 
 
 def _is_turned(data: bytes) -> bool:

@@ -39,7 +39,7 @@ def prepare(
       manual_dir: folder of archives that the user downloaded, under their upstream names.
       source: a source to store under `name`, or `tfrecord:/dir` to convert; "" downloads with tensorflow-datasets.
       skip_corrupt: leave out pictures that cannot be decoded instead of failing.
-      image_size: with a source, store pictures resized to this height and width; 0 keeps their bytes.
+      image_size: with a source, store pictures shrunk to this longest side; 0 keeps their bytes.
 
     Returns:
       The folder of the prepared data set, DIR/name/version.

@@ -43,11 +43,11 @@ def read(builder: Any, split: str, name: str) -> ImageSet:
     records = PreparedRecords(str(builder.data_dir), split, image_key, name)
     _check_split(records, builder, name)
     fixed = None not in image.shape
-    height, width, channels = image.shape if fixed else usual_shape(records, image.shape[-1])
+    shape, varies = (tuple(image.shape), False) if fixed else usual_shape(records, image.shape[-1])
     labels = records.labels(label_key) if label_key else no_labels(len(records))
     unlabelled = not label_key or np.all(labels == -1)  # as tensorflow-datasets stores unlabelled splits
     classes = 0 if unlabelled else features[label_key].num_classes
-    images = EncodedImages(records, np.arange(len(records)), labels, classes, name, (height, width, channels))
+    images = EncodedImages(records, np.arange(len(records)), labels, classes, name, shape, varies)
     return images.in_memory() if fixed and images.nbytes <= IN_MEMORY else images
 
 

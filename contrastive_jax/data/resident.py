@@ -18,6 +18,8 @@ class Resident(NamedTuple):
     """Sharded over the devices; padded with black rows that no index refers to."""
     label: Int32[Array, " row"]
     """Replicated."""
+    extent: Int32[Array, "row 2"] | None = None
+    """Replicated; height and width of each picture, where they vary in size."""
 
 
 def resident(dataset: Dataset, mesh: Mesh) -> Resident:
@@ -34,17 +36,22 @@ def resident(dataset: Dataset, mesh: Mesh) -> Resident:
 
     shape = (rows, *dataset.images.shape[1:])
     image = jax.make_array_from_callback(shape, batch_sharding(mesh), shard)
-    label = jax.make_array_from_callback((size,), replicated(mesh), lambda index: dataset.labels[index])
-    return Resident(image, label)
+
+    def everywhere(values: np.ndarray) -> Array:
+        return jax.make_array_from_callback(values.shape, replicated(mesh), lambda index: values[index])
+
+    extent = None if dataset.extents is None else everywhere(dataset.extents)
+    return Resident(image, everywhere(dataset.labels), extent)
 
 
 def take(data: Resident, rows: Int[Array, " batch"], mesh: Mesh) -> dict[str, Array]:
     """The batch at `rows`, as `batches.global_batch` makes it, inside a compiled step."""
     batch = {
-        "image": jnp.take(data.image, rows, axis=0, mode="clip"),
-        "label": jnp.take(data.label, rows, axis=0, mode="clip"),
-        "index": rows.astype(jnp.int32),
+        name: jnp.take(values, rows, axis=0, mode="clip")
+        for name, values in data._asdict().items()
+        if values is not None
     }
+    batch["index"] = rows.astype(jnp.int32)
     return lax.with_sharding_constraint(batch, batch_sharding(mesh))
 
 

@@ -41,7 +41,7 @@ def store(
     """Writes `splits` to `folder` (DIR/name/version).
 
     Args:
-      image_size: store all pictures resized to this size, as PNG; 0 keeps their bytes.
+      image_size: store all pictures shrunk to this longest side, as PNG; 0 keeps their bytes.
 
     Returns:
       A message for each corrupt picture that was left out.
@@ -51,6 +51,8 @@ def store(
     """
     incomplete = folder.with_name(folder.name + ".incomplete")
     plan = {"description": description, "image_size": image_size, "splits": _fingerprints(splits)}
+    if image_size and any(images.varies for images in splits.values()):
+        plan["whole"] = True  # versions that stored centre squares began other shards under the same plan
     _open(incomplete, plan)
     shards = [shard for split, images in splits.items() for shard in _shards(name, split, images, image_size)]
     done = {
@@ -117,7 +119,7 @@ class Shard:
         import tensorflow_datasets as tfds
 
         height, width, channels = self.images.image_shape
-        fixed = self.image_size or not isinstance(self.images, EncodedImages)
+        fixed = not isinstance(self.images, EncodedImages) or (self.image_size and not self.images.varies)
         shape = (height, width, channels) if fixed else (None, None, channels)
         labels = (
             {"label": tfds.features.ClassLabel(num_classes=self.images.num_classes)}

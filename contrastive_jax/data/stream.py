@@ -18,13 +18,12 @@ import grain
 import jax
 import numpy as np
 from absl import flags
-from grain.multiprocessing import SharedMemoryArray
 from jaxtyping import Array, Int, Int64
 
-from contrastive_jax.data.dataset import Dataset
+from contrastive_jax.data.batches import local_rows, place
+from contrastive_jax.data.dataset import Dataset, HostBatch
 from contrastive_jax.data.encoded import ImageSet, cores
 
-HostBatch = dict[str, np.ndarray]
 AHEAD = 2  # batches that wait on the devices
 FEW_CORES = (
     4  # up to this number, threads are cheaper than processes, which pass batches through shared memory
@@ -96,35 +95,7 @@ class Decode:
     rows: Int64[np.ndarray, " local"]
 
     def __call__(self, step: int) -> HostBatch:
-        indices = self.indices_at(int(step))[self.rows]
-        return {
-            "image": self.dataset.gather(indices),
-            "label": self.dataset.labels[indices],
-            "index": indices.astype(np.int32),
-        }
-
-
-def local_rows(batch_size: int, sharding: jax.sharding.Sharding) -> Int64[np.ndarray, " local"]:
-    """The rows of a global batch that are on devices of this process, in ascending order."""
-    parts = sharding.addressable_devices_indices_map((batch_size,)).values()
-    return np.unique(np.concatenate([np.arange(batch_size)[index] for index in parts if index is not None]))
-
-
-def place(batch: HostBatch, batch_size: int, sharding: jax.sharding.Sharding) -> dict[str, Array]:
-    """Makes global arrays from each process's `local_rows`; no data is sent between processes."""
-    rows = local_rows(batch_size, sharding)
-
-    def put(local: np.ndarray) -> Array:
-        def shard(index):
-            start, stop, _ = index[0].indices(batch_size)
-            first = np.searchsorted(rows, start)
-            held = local[first : first + stop - start]
-            # A device array on a CPU may alias its source, but shared memory is soon reused.
-            return np.array(held) if isinstance(held, SharedMemoryArray) else held
-
-        return jax.make_array_from_callback((batch_size, *local.shape[1:]), sharding, shard)
-
-    return {name: put(local) for name, local in batch.items()}
+        return self.dataset.gather(self.indices_at(int(step))[self.rows])
 
 
 def _shared_memory(shape: tuple[int, ...], workers: int) -> grain.experimental.DatasetOptions:

@@ -15,10 +15,13 @@ from jaxtyping import Int, UInt8
 
 from contrastive_jax.config.schema import build
 from contrastive_jax.data.dataset import Dataset
-from contrastive_jax.data.sources import load
+from contrastive_jax.data.encoded import EncodedImages
+from contrastive_jax.data.sources import open_split
 from contrastive_jax.data.split import parse_split
 from contrastive_jax.errors import InputError
 
+PHOTOGRAPH = 224
+"""Side in pixels of the squares that photographs become: ImageNet's, Sec. 4.1."""
 NINE_PLACES = (0.15, 0.45, 0.75)
 """Top and left of the copies as fractions of the image's side, as in the authors' notebook."""
 
@@ -119,12 +122,16 @@ def parse_options(scheme: str, location: str, cls: type) -> Any:
 def whole_and_rows(source: str, split: str, data_dir: str) -> tuple[Dataset, np.ndarray]:
     """The whole training or test set of a source, and its rows that the split selects.
 
-    Composed images are numbered in the whole set, so `train[:90%]` has the first images of `train`.
+    Composed images are numbered in the whole set, so `train[:90%]` has the first images of `train`. Of pictures that
+    vary in size, these are the centre squares.
     """
     if not source:
         raise InputError("a source of images is missing; name one, such as of=fashion_mnist_10k.")
     part = parse_split(split)
-    whole = load(source, part.name, data_dir)
+    images = open_split(source, part.name, data_dir)
+    if isinstance(images, EncodedImages) and images.varies:
+        images = images.squares(PHOTOGRAPH)
+    whole = images.in_memory()
     return whole, np.arange(len(whole))[part.rows(len(whole))]
 
 

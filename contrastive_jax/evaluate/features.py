@@ -1,59 +1,89 @@
 """Frozen representations of images, computed on all devices in evaluation mode."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from contrastive_jax.augment import Recipe, make_views, plain
+from contrastive_jax.data.dataset import Dataset
 from contrastive_jax.methods import Method
 from contrastive_jax.parallel.mesh import batch_sharding, data_devices
 
 Extract = Callable[..., dict[str, np.ndarray]]
+Images = UInt8[Array, "batch height width channel"]
+Extents = Int[Array, "batch 2"] | None
 
 
 def make_extract(method: Method, recipe: Recipe, mesh: Mesh, *, batch_size: int) -> Extract:
-    """Compiles `extract(params, collections, images, key=None) -> {exit: [n, dim] float32}` on the host.
+    """Compiles `extract(params, collections, images, key=None, extents=None) -> {exit: [n, dim] float32}` on the host.
 
     images: uint8 [n, height, width, channel] in host memory. With a key, every image is augmented by the recipe as a
-    function of the key and of its place in `images`; without one, it is seen as `augment.plain` has it.
+    function of the key and of its place in `images`; without one, it is seen as `augment.plain` has it. `extents` are
+    those of `Dataset`.
     """
     batch_size = -(-batch_size // data_devices(mesh)) * data_devices(mesh)
 
     @jax.jit
-    def plainly(params: Any, collections: Any, images: UInt8[Array, "batch height width channel"]):
-        return method.features(params, collections, plain(recipe, images))
+    def plainly(params: Any, collections: Any, images: Images, extents: Extents):
+        return method.features(params, collections, plain(recipe, images, extents))
 
     @jax.jit
-    def augmented(
-        params: Any, collections: Any, images: UInt8[Array, "batch height width channel"], key: Array
-    ):
-        return method.features(params, collections, make_views(recipe, images, key, 1)[:, 0])
+    def augmented(params: Any, collections: Any, images: Images, extents: Extents, key: Array):
+        views = make_views(recipe, images, key, 1, extents=extents)
+        return method.features(params, collections, views[:, 0])
 
-    def extract(params: Any, collections: Any, images: UInt8[np.ndarray, "n height width channel"], key=None):
+    def extract(
+        params: Any,
+        collections: Any,
+        images: UInt8[np.ndarray, "n height width channel"],
+        key: Array | None = None,
+        extents: Int[np.ndarray, "n 2"] | None = None,
+    ):
         parts = []
         with jax.set_mesh(mesh):
-            for number, (batch, kept) in enumerate(batches(images, batch_size)):
-                batch = jax.device_put(batch, batch_sharding(mesh))
+            for number, (batch, sizes, kept) in enumerate(batches(images, extents, batch_size)):
+                batch, sizes = jax.device_put((batch, sizes), batch_sharding(mesh))
                 if key is None:
-                    found = plainly(params, collections, batch)
+                    found = plainly(params, collections, batch, sizes)
                 else:
-                    found = augmented(params, collections, batch, jax.random.fold_in(key, number))
+                    found = augmented(params, collections, batch, sizes, jax.random.fold_in(key, number))
                 parts.append({name: np.asarray(x)[:kept] for name, x in found.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     return extract
 
 
-def batches(images: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Batches of exactly `size` images, the last padded with zeros, and how many of each are real."""
+def batches(
+    images: np.ndarray, extents: np.ndarray | None, size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray | None, int]]:
+    """Batches of exactly `size` images, the last padded with black ones, their extents, and how many are real."""
     for start in range(0, len(images), size):
         part = images[start : start + size]
         missing = size - len(part)
-        yield np.pad(part, ((0, missing), *((0, 0),) * (images.ndim - 1))), len(part)
+        sizes = extents
+        if extents is not None:
+            sizes = np.pad(extents[start : start + size], ((0, missing), (0, 0)), constant_values=1)
+        yield np.pad(part, ((0, missing), *((0, 0),) * (images.ndim - 1))), sizes, len(part)
+
+
+def seen_pixels(
+    recipe: Recipe, dataset: Dataset, batch_size: int = 64
+) -> UInt8[np.ndarray, "n side side channel"]:
+    """What a network sees of every picture in evaluation, in 8 bits; images that pictures fill are themselves."""
+    if dataset.extents is None:
+        return dataset.images
+    seen = jax.jit(plain, static_argnums=0)
+    unit = dataclasses.replace(recipe, mean=(0.0,), std=(1.0,), random_bits=0)
+    parts = [
+        np.asarray(jax.numpy.round(255 * seen(unit, batch, sizes)), np.uint8)[:kept]
+        for batch, sizes, kept in batches(dataset.images, dataset.extents, batch_size)
+    ]
+    return np.concatenate(parts)
 
 
 def fingerprint(tree: Any) -> dict[str, bytes]:

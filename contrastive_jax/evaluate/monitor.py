@@ -62,8 +62,11 @@ def make_monitor(
 
     def look_at(params, collections, batch):
         key = jax.random.fold_in(jax.random.key(seed), 2**31 - 2)
-        views = make_views(recipe, batch["image"], key, 2)
-        images = jnp.concatenate([plain(recipe, batch["image"])[:, None], views], axis=1)  # still, two views
+        pictures, extents = batch["image"], batch.get("extent")
+        views = make_views(recipe, pictures, key, 2, extents=extents)
+        images = jnp.concatenate(
+            [plain(recipe, pictures, extents)[:, None], views], axis=1
+        )  # still, two views
         seen = method.features(params, collections, images.reshape(-1, *images.shape[2:]))
         found = {}
         for name, features in seen.items():

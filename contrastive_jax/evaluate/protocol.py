@@ -41,6 +41,8 @@ class Protocol:
     label_smoothing: float = 0.0
     augment: str = "none"
     """Augmentation of the training images: `none` or `crop_flip` (resized crop and flip)."""
+    crop_scale: tuple[float, ...] = ()
+    """Range of the resized crop's area as a fraction of the image's; (): the crops of the pretraining."""
     shuffle: bool = True
     holdout: float = 0.1
     """Share of the training set held out to choose the learning rate."""

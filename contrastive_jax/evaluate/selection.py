@@ -1,18 +1,20 @@
 """The linear evaluation as it is reported: learning rates chosen on a slice of the training set, then one test.
 
-With several candidates, all are trained on the training set without the slice. Each exit takes the rate that is best
-on the slice, the ensemble of exits the rate that is best for all exits together; of equal rates the first listed wins.
-The chosen rates are then trained on the whole training set. The headline is the last epoch. Test accuracy after every
-epoch is kept only to print its maximum as `best_test_epoch`; nothing reads it.
+With several candidates, all are trained on the training set without the slice. Each exit takes the rate that is best on
+the slice, the ensemble of exits the rate that is best for all exits together. Of rates with equal accuracy, the one
+with the lowest cross-entropy on the slice wins: a supervised encoder was trained on the slice, and several rates may
+classify all of it correctly. The chosen rates are then trained on the whole training set. The headline is the last
+epoch. Test accuracy after every epoch is kept only to print its maximum as `best_test_epoch`; nothing reads it.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.errors import InputError
@@ -32,6 +34,8 @@ class LinearResult:
     top5: dict[str, float]
     held_out: dict[str, dict[float, float]]
     """Top-1 on the held-out slice for every candidate rate; empty if there was only one."""
+    held_out_loss: dict[str, dict[float, float]]
+    """The mean cross-entropy there, which decides between rates of equal accuracy."""
     train_loss: dict[str, list[float]]
     train_top1: dict[str, list[float]]
     best_test_epoch: dict[str, tuple[int, float, float]]
@@ -61,6 +65,7 @@ def evaluate(
         on_epoch: called with `select` or `train` and the epoch just finished.
     """
     check_finite(test if callable(train) else train, test)
+    first = protocol.learning_rates[0]
     shared = {"classes": classes, "protocol": protocol, "heads": heads}
     if len(protocol.learning_rates) > 1:
         kept, slice_ = holdout_split(train_labels, protocol.holdout, protocol.seed)
@@ -73,10 +78,11 @@ def evaluate(
         for epoch in fit(train, train_labels, rows=kept, **shared):
             on_epoch("select", epoch)
         part = {exit: x[slice_] for exit, x in clean.items()}
-        held_out = top1_by_rate(epoch.heads, part, train_labels[slice_], protocol)
+        held_out = by_rate(epoch.heads, part, train_labels[slice_], protocol)
+        rate = {name: best_rate(*scores) for name, scores in held_out.items()}
     else:
         held_out = {}
-    rate = chosen_rates(held_out, test, protocol)
+        rate = dict.fromkeys(with_ensemble_name(test), first)
     rates = tuple(sorted(set(rate.values())))
     epochs, tests = [], []
     for epoch in fit(train, train_labels, rates=rates, **shared):
@@ -86,12 +92,15 @@ def evaluate(
     return _result(rate, rates, held_out, epochs, tests, epoch.heads)
 
 
-def chosen_rates(held_out: dict[str, dict[float, float]], exits, protocol: Protocol) -> dict[str, float]:
-    """For each exit and the ensemble the rate with the highest accuracy on the slice, or the only one."""
-    if held_out:
-        return {name: max(by_rate, key=by_rate.__getitem__) for name, by_rate in held_out.items()}
-    names = [*exits, ENSEMBLE] if len(exits) > 1 else [*exits]
-    return dict.fromkeys(names, protocol.learning_rates[0])
+def best_rate(top1: dict[float, float], loss: dict[float, float]) -> float:
+    """The rate with the highest accuracy on the slice; of several, the one with the lowest loss that is a number."""
+    return max(top1, key=lambda rate: (top1[rate], -np.nan_to_num(loss[rate], nan=np.inf)))
+
+
+def with_ensemble_name(exits: Iterable[str]) -> list[str]:
+    """The names under which accuracies are reported."""
+    names = [*exits]
+    return [*names, ENSEMBLE] if len(names) > 1 else names
 
 
 def holdout_split(
@@ -119,36 +128,49 @@ def check_finite(*sets: Features) -> None:
             )
 
 
-def top1_by_rate(
+def by_rate(
     heads: Heads, features: Features, labels, protocol: Protocol
-) -> dict[str, dict[float, float]]:
-    """{exit or `ensemble`: {rate: top-1 in percent}}."""
+) -> dict[str, tuple[dict[float, float], dict[float, float]]]:
+    """{exit or `ensemble`: ({rate: top-1 in percent}, {rate: mean cross-entropy})}."""
     scores = accuracy(heads, features, labels, normalize=protocol.normalize)
-    return {name: dict(zip(protocol.learning_rates, map(float, by_k[0]))) for name, by_k in scores.items()}
+    losses = jax.device_get(_sums(cross_entropy, heads, features, labels, normalize=protocol.normalize))
+
+    def named(values: np.ndarray) -> dict[float, float]:
+        return dict(zip(protocol.learning_rates, map(float, values)))
+
+    return {name: (named(top[0]), named(losses[name] / len(labels))) for name, top in scores.items()}
 
 
 def accuracy(
     heads: Heads, features: Features, labels: Int[Array | np.ndarray, " n"], *, normalize: bool = False
 ) -> dict[str, Float[np.ndarray, "top *rates"]]:
     """Top-1 and top-5 in percent for each exit and the ensemble."""
-    counts = jax.device_get(_hit_counts(heads, features, labels, normalize=normalize))
+    counts = jax.device_get(_sums(top_hits, heads, features, labels, normalize=normalize))
     return {name: 100 * count / len(labels) for name, count in counts.items()}
 
 
-@functools.partial(jax.jit, static_argnames=("normalize",))
-def _hit_counts(heads, features, labels, *, normalize: bool) -> dict[str, Int[Array, "top *rates"]]:
-    """Over blocks of rows, so that the logits of a large test set are never in memory at once."""
+def top_hits(scores: Float[Array, "*rates n classes"], labels: Int[Array, " n"]) -> Array:
+    """Whether the label is among the 1 and the 5 best, [top, *rates, n]."""
+    return jnp.stack([hits(scores, labels, k) for k in TOP], axis=0)
+
+
+def cross_entropy(scores: Float[Array, "*rates n classes"], labels: Int[Array, " n"]) -> Array:
+    """Of every row, [*rates, n]."""
+    target = jnp.broadcast_to(jax.nn.one_hot(labels, scores.shape[-1], dtype=scores.dtype), scores.shape)
+    return optax.losses.softmax_cross_entropy(scores, target)
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames=("normalize",))
+def _sums(measure, heads, features, labels, *, normalize: bool) -> dict[str, Array]:
+    """The measure summed over the rows, in blocks, so that the logits of a large set are never in memory at once."""
 
     def of_row(row):
         x, label = row
         scores = logits(heads, {exit: value[None] for exit, value in x.items()}, normalize=normalize)
-        return {
-            name: jnp.stack([hits(z, label[None], k)[..., 0] for k in TOP], axis=0)
-            for name, z in with_ensemble(scores).items()
-        }
+        return {name: measure(z, label[None])[..., 0] for name, z in with_ensemble(scores).items()}
 
-    hit = jax.lax.map(of_row, (features, labels), batch_size=ROWS_AT_A_TIME)
-    return jax.tree.map(lambda rows: jnp.sum(rows, axis=0), hit)
+    found = jax.lax.map(of_row, (features, labels), batch_size=ROWS_AT_A_TIME)
+    return jax.tree.map(lambda rows: jnp.sum(rows, axis=0), found)
 
 
 def _result(rate, rates, held_out, epochs, tests, heads) -> LinearResult:
@@ -161,7 +183,8 @@ def _result(rate, rates, held_out, epochs, tests, heads) -> LinearResult:
         rate=rate,
         top1={name: float(values[-1, 0]) for name, values in curve.items()},
         top5={name: float(values[-1, 1]) for name, values in curve.items()},
-        held_out=held_out,
+        held_out={name: top1 for name, (top1, _) in held_out.items()},
+        held_out_loss={name: loss for name, (_, loss) in held_out.items()},
         train_loss={exit: [float(e.loss[exit][column[exit]]) for e in epochs] for exit in exits},
         train_top1={exit: [float(e.accuracy[exit][column[exit]]) for e in epochs] for exit in exits},
         best_test_epoch={name: _best(values) for name, values in curve.items()},

@@ -2,6 +2,10 @@
 
 import dataclasses
 
+from contrastive_jax.errors import InputError, nearest
+
+JUDGED = ("student", "teacher")
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -13,6 +17,8 @@ class Evaluation:
     """Folder in the run directory for the results; one for every way to judge."""
     step: int = -1
     """Checkpoint to judge; -1: the newest."""
+    judged: str = "student"
+    """`student`, or `teacher`: the slow copy that BYOL, MoCo and SDSSL keep, for example. SDSSL judges its teachers."""
     source: str = ""
     """Data set to judge on; empty: that of the pretraining run."""
     data_dir: str = ""
@@ -27,3 +33,7 @@ class Evaluation:
     """Numbers of neighbours; (): no k-NN."""
     controls: bool = True
     """Also judge the untrained encoder and raw pixels."""
+
+    def __post_init__(self):
+        if self.judged not in JUDGED:
+            raise InputError(f"config.judged is '{self.judged}': {nearest(self.judged, JUDGED)}")

@@ -11,7 +11,8 @@ wider, and finite in value and gradient at degenerate inputs. Losses with severa
 `weighted` method that adds them as the paper does. `mean_keep` and `mean_drop` reduce to a number. Under `jit` on a
 mesh all of the batch is contrasted, and the value does not depend on the number of devices.
 
-A shape, dtype or temperature that does not fit raises `contrastive_jax.errors.InputError`, under `jit` too.
+A shape, dtype or temperature that does not fit raises `contrastive_jax.errors.InputError`, under `jit` too, except for
+the value of a traced temperature, which cannot be seen: 0 gives nan.
 Embeddings that should be unit length and are not cause an `UnnormalizedWarning`, where they are concrete: not under
 `jit`, `grad` or `vmap`.
 

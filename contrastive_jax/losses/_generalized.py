@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from contrastive_jax.errors import InputError
 from contrastive_jax.losses._checks import checked
 from contrastive_jax.similarity import Rows, Scalar, l_out, read, row_stats
 
@@ -48,6 +49,11 @@ def nt_xent(
       >>> bool(jnp.allclose(losses.nt_xent(z, tau=0.1), losses.supcon(z, jnp.arange(4), tau=0.1)))
       True
     """
+    if z.shape[1] < 2:
+        raise InputError(
+            f"z has shape {z.shape}; nt_xent expects [sample, view, dim] with at least two views: stack them with"
+            " jnp.stack([first, second], axis=1)."
+        )
     rows = Rows.of_views(z, jnp.arange(z.shape[0]))
     return l_out(rows, rows, tau=tau, impl=impl).reshape(z.shape[:2])
 

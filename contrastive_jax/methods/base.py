@@ -20,6 +20,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float, Int
 
+from contrastive_jax.errors import InputError
 from contrastive_jax.losses import l2_normalize
 from contrastive_jax.models.apply import apply_eval, apply_train
 from contrastive_jax.models.heads import MultiExit
@@ -28,7 +29,8 @@ Tree = Any
 """A pytree of arrays."""
 Batch = dict[str, Array]
 """`view` [batch, view, height, width, channel] float32, `label` [batch] int32, `index` [batch] (the example's row
-in the training set); `partner` and `share` [batch] where the augmentation mixes images."""
+in the training set); `partner` and `share` [batch] where the augmentation mixes images; `view_<size>` [batch, extra
+view, size, size, channel] for each group of its extra views."""
 Metrics = dict[str, Float[Array, ""]]
 Views = Float[Array, "batch view height width channel"]
 Images = Float[Array, "batch height width channel"]
@@ -61,6 +63,8 @@ class Method(abc.ABC):
     """The method reads `batch["label"]`: refused on a data set without labels."""
     accepts_mixed_labels: ClassVar[bool] = False
     """The method reads `partner` and `share`: other methods refuse augmentations that mix images."""
+    accepts_extra_views: ClassVar[bool] = False
+    """The method reads `batch["view_96"]` and so on: other methods refuse augmentations with multi-crop views."""
     shuffles: ClassVar[bool] = False
     """`embed` reorders the batch (shuffling BatchNorm), so micro-batches see other groups than the whole batch."""
     stacked: ClassVar[bool] = False
@@ -95,6 +99,14 @@ class Method(abc.ABC):
         self, params: Tree, collections: Collections, images: Images
     ) -> dict[str, Float[Array, "batch dim"]]:
         """Representations of every exit in evaluation mode, the backbone's (`final`) last."""
+
+    def of_teacher(self, params: Tree, collections: Collections, state: Tree) -> tuple[Tree, Collections]:
+        """The teacher's parameters and collections, which `features` takes in place of the student's.
+
+        Raises:
+          InputError: the method has no teacher, or one without the student's exits.
+        """
+        raise InputError("this method has no teacher to judge: give --config.judged=student.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from contrastive_jax import models
+from contrastive_jax import losses, models
 from contrastive_jax.errors import InputError
 from contrastive_jax.losses import cross_entropy, l2_normalize, mean_keep
 from contrastive_jax.methods import metrics
@@ -20,6 +20,15 @@ from contrastive_jax.methods.base import Collections, Images, Method, Metrics, T
 from contrastive_jax.models.apply import apply_eval, apply_train
 from contrastive_jax.models.cohort import Cohort, CohortHeads
 from contrastive_jax.models.outputs import FINAL, Outputs
+
+DISTILLATIONS = {
+    "none": None,
+    "ensemble": losses.ensemble_distill,
+    "ensemble_last": losses.ensemble_distill_last,
+    "deep_mutual": losses.deep_mutual,
+    "collaborative": losses.collaborative,
+}
+"""What the networks can learn from each other's logits."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,6 +104,14 @@ def classify(
     """Sum over the networks of the mean cross-entropy, and every network's accuracy on the batch."""
     accuracy = {f"accuracy_{name}": metrics.accuracy(x, label) for name, x in logits.items()}
     return sum(mean_keep(cross_entropy(x, label)) for x in logits.values()), accuracy
+
+
+def distillation(
+    name: str, weight: float, logits: dict[str, Float[Array, "batch class"]]
+) -> tuple[float, Callable[[], Float[Array, " batch"]]]:
+    """The term of `weighted` in which the networks learn from each other's logits, by its name in `DISTILLATIONS`."""
+    distil = DISTILLATIONS[name]
+    return weight if distil else 0.0, lambda: distil(list(logits.values()))
 
 
 def weighted(terms: dict[str, tuple[float, Callable[[], Float[Array, " batch"]]]]) -> tuple[Any, Metrics]:

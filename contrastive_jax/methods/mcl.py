@@ -14,22 +14,23 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from contrastive_jax import losses
-from contrastive_jax.errors import InputError, nearest
+from contrastive_jax.errors import InputError
 from contrastive_jax.losses import contrastive_top1, infonce_bound, l2_normalize, share_with_positives
 from contrastive_jax.methods.base import Collections
-from contrastive_jax.methods.cohort import CohortMethod, classify, cohort_outputs, named_exits, weighted
+from contrastive_jax.methods.cohort import (
+    DISTILLATIONS,
+    CohortMethod,
+    classify,
+    cohort_outputs,
+    distillation,
+    named_exits,
+    weighted,
+)
 from contrastive_jax.models.apply import apply_eval, apply_train
 from contrastive_jax.models.cohort import Cohort, CohortHeads
+from contrastive_jax.models.fields import check_choice
 from contrastive_jax.parallel.mesh import COHORT, Stack
 from contrastive_jax.similarity import Rows
-
-DISTILLATIONS = {
-    "none": None,
-    "ensemble": losses.ensemble_distill,
-    "ensemble_last": losses.ensemble_distill_last,
-    "deep_mutual": losses.deep_mutual,
-    "collaborative": losses.collaborative,
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,26 +64,19 @@ class MCL(CohortMethod):
     needs_labels: ClassVar[bool] = True
 
     def __post_init__(self):
-        if self.distillation not in DISTILLATIONS:
-            raise InputError(
-                f"method.distillation is '{self.distillation}': {nearest(self.distillation, DISTILLATIONS)}"
-            )
+        check_choice("method.distillation", self.distillation, DISTILLATIONS)
 
     def loss(self, embeddings, state, batch, step, key):
         label, logits, z = batch["label"], embeddings["logits"], list(embeddings["z"].values())
         classified, found = classify(logits, label)
         hard, soft = dict(tau=self.tau, impl=self.similarity), dict(soft=self.soft)
-        distil = DISTILLATIONS[self.distillation]
         total, terms = weighted(
             {
                 "vcl": (self.vcl, partial(losses.vcl, z, label, **hard)),
                 "soft_vcl": (self.soft_vcl, partial(losses.soft_vcl, z, **hard, **soft)),
                 "icl": (self.icl, partial(losses.icl, z, label, **hard)),
                 "soft_icl": (self.soft_icl, partial(losses.soft_icl, z, **hard, **soft)),
-                "distillation": (
-                    self.distillation_weight if distil else 0.0,
-                    lambda: distil(list(logits.values())),
-                ),
+                "distillation": distillation(self.distillation, self.distillation_weight, logits),
             }
         )
         rows = Rows(z[0], jnp.arange(len(label)), label)

@@ -13,10 +13,17 @@ from contrastive_jax import losses
 from contrastive_jax.errors import InputError
 from contrastive_jax.losses import Queue, infonce_bound, l2_normalize
 from contrastive_jax.methods.base import Collections, Tree
-from contrastive_jax.methods.cohort import CohortMethod, classify, weighted
+from contrastive_jax.methods.cohort import (
+    DISTILLATIONS,
+    CohortMethod,
+    classify,
+    distillation,
+    weighted,
+)
 from contrastive_jax.methods.memory import check_memory
 from contrastive_jax.methods.student_teacher import moving_average
 from contrastive_jax.models.apply import apply_train
+from contrastive_jax.models.fields import check_choice
 
 
 class Slots(NamedTuple):
@@ -70,7 +77,14 @@ class MCLBank(CohortMethod):
     """beta, weight of the interactive contrastive loss."""
     soft_icl: float = 1.0
     """lambda, weight of its mimicry."""
+    distillation: str = "none"
+    """On logits: `ensemble` (all learn from the mean), `ensemble_last`, `deep_mutual` (DML), `collaborative` (CL)."""
+    distillation_weight: float = 1.0
+    """Weight of the distillation on logits."""
     needs_labels: ClassVar[bool] = True
+
+    def __post_init__(self):
+        check_choice("method.distillation", self.distillation, DISTILLATIONS)
 
     def init(self, key, views):
         _, counts = np.unique(self.labels, return_counts=True)
@@ -85,8 +99,8 @@ class MCLBank(CohortMethod):
         return params, collections, MCLBankState(memory, slots_by_class(self.labels, self.num_classes))
 
     def loss(self, embeddings, state, batch, step, key):
-        label, index = batch["label"], batch["index"]
-        classified, found = classify(embeddings["logits"], label)
+        label, index, logits = batch["label"], batch["index"], embeddings["logits"]
+        classified, found = classify(logits, label)
         z, memories = list(embeddings["z"].values()), list(state.memory.values())
         positives, negatives = drawn_by_class(
             key, state.slots, index, label, positives=self.positives, negatives=self.negatives
@@ -99,6 +113,7 @@ class MCLBank(CohortMethod):
                 "soft_vcl": (self.soft_vcl, partial(losses.soft_vcl_memory, *drawn, **soft)),
                 "icl": (self.icl, partial(losses.icl_memory, *drawn, **hard)),
                 "soft_icl": (self.soft_icl, partial(losses.soft_icl_memory, *drawn, **soft)),
+                "distillation": distillation(self.distillation, self.distillation_weight, logits),
             }
         )
         if self.vcl:
@@ -193,6 +208,10 @@ class MCLMoCo(CohortMethod):
             name: losses.push(old, embeddings["key"][name], unlabelled) for name, old in state.queue.items()
         }
         return total, state._replace(queue=queue), terms | {"positives_share": jnp.ones(())}
+
+    def of_teacher(self, params, collections, state):
+        """See `Method`."""
+        return state.teacher, collections._replace(network=collections.teacher)
 
     def after_update(self, params, state, step):
         return state._replace(teacher=moving_average(state.teacher, params, self.teacher_momentum))

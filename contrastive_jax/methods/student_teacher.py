@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from contrastive_jax.errors import InputError
 from contrastive_jax.losses import contrastive_top1, l2_normalize
 from contrastive_jax.methods.base import Collections, Images, Method, Tree, Views
 from contrastive_jax.models import parts
@@ -107,6 +108,14 @@ class StudentTeacher(Student):
         outputs, teacher = parts.train("encoder", self.trunk, params, teacher, images, key)
         z, teacher = parts.train("projector", self.projector, params, teacher, outputs.exits)
         return z[FINAL], teacher
+
+    def of_teacher(self, params: Tree, collections: Collections, state: Any) -> tuple[Tree, Collections]:
+        """See `Method`. A ViT's exits have no parameters of their own, so its teacher has them all."""
+        if jax.tree.structure(state.teacher["encoder"]) != jax.tree.structure(params["encoder"]):
+            raise InputError(
+                "the teacher has none of the student's sub-networks: give --config.judged=student."
+            )
+        return state.teacher, collections._replace(network=collections.teacher)
 
     def follow(self, params: Tree, state: Any, momentum: Float[Array, ""] | float) -> Any:
         """`state` with a teacher that has moved towards the student."""

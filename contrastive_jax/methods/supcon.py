@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from contrastive_jax import losses
+from contrastive_jax.errors import InputError
 from contrastive_jax.losses import Queue, l2_normalize, mean_drop, mean_keep
 from contrastive_jax.methods import metrics
 from contrastive_jax.methods.base import Collections, OneEncoder, Tree
@@ -31,14 +32,30 @@ class SupCon(OneEncoder):
     """Factor on the mean over anchors; it scales the learning rate. SupContrast's code has tau / 0.07."""
     views: int = 2
     """Augmented views per image."""
+    positives_cap: int = -1
+    """Most views of other images that are positives of an anchor, a multiple of `views`; -1: all. Those beyond it leave
+    the denominator too (Sec. 11). The anchor's own other views always count and are not counted here."""
     similarity: str = "auto"
     """Implementation of the similarity engine."""
     needs_labels: ClassVar[bool] = True
 
+    def __post_init__(self):
+        if self.positives_cap != -1 and (self.positives_cap < 0 or self.positives_cap % self.views):
+            raise InputError(
+                f"config.method.positives_cap is {self.positives_cap}: give a multiple of the {self.views} views, or"
+                " -1 for all positives."
+            )
+
     def loss(self, embeddings, state, batch, step, key):
         z, label = embeddings[FINAL], batch["label"]
-        mean = mean_keep(losses.supcon(z, label, tau=self.tau, impl=self.similarity))
-        return self.loss_scale * mean, state, metrics.by_label("supcon", mean, z, label)
+        per_anchor = losses.variants.supcon_capped(
+            z, label, tau=self.tau, cap=self.positives_cap, impl=self.similarity
+        )
+        mean = mean_keep(per_anchor)
+        found = metrics.by_label("supcon", mean, z, label)
+        if self.positives_cap >= 0:
+            del found["infonce_bound"]  # it counts contrasts that the cap takes away
+        return self.loss_scale * mean, state, found
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -192,6 +209,10 @@ class SupConQueue(OneEncoder):
             state._replace(queue=losses.push(queue, made.z, made.group)),
             found,
         )
+
+    def of_teacher(self, params, collections, state):
+        """See `Method`."""
+        return state.teacher, collections._replace(network=collections.teacher)
 
     def after_update(self, params, state, step):
         return state._replace(teacher=moving_average(state.teacher, params, self.teacher_momentum))

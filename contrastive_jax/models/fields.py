@@ -1,4 +1,4 @@
-"""A check that networks and heads share: a field with a fixed set of values."""
+"""A check that networks, heads and methods share: a field with a fixed set of values."""
 
 from collections.abc import Iterable
 

@@ -42,6 +42,15 @@ def make_mesh(devices: Sequence[Any] | None = None, *, cohort: int = 1) -> Mesh:
     return Mesh(found.reshape(cohort, -1), (COHORT, DATA), axis_types=(AxisType.Auto,) * 2)
 
 
+def platform() -> str:
+    """What the current mesh's devices are, `cpu`, `gpu` or `tpu`; without a mesh, the default backend.
+
+    A program may be compiled for devices that this machine does not have.
+    """
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    return device.platform if device else jax.default_backend()
+
+
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """First dimension split along `data`."""
     return NamedSharding(mesh, PartitionSpec(DATA))

@@ -2,8 +2,9 @@
 
     config.augment.update(augmentations.moco_v3())
 
-A recipe sets everything about crops, flips and colors, and switches off what it does not use. `size`, `mean` and `std`
-come from the data set's preset (`config/presets.py`), so a recipe published for ImageNet also fits small images.
+A recipe sets everything about crops, flips and colors, and switches off what it does not use. `size`,
+`center_fraction`, `mean` and `std` come from the data set's preset (`config/presets.py`), so a recipe published for
+ImageNet also fits small images.
 Where the authors' code and their paper differ, the recipe follows the code.
 """
 
@@ -11,8 +12,8 @@ from typing import Any
 
 Fields = dict[str, Any]
 
-IMAGENET_SIZE = dict(size=224, center_fraction=224 / 256)
-"""The papers' crops on ImageNet: 224 pixels in training, the central 224 of 256 in evaluation."""
+CUBIC = dict(interpolation="bicubic", antialias=False)
+"""How SimCLR's TensorFlow code resizes."""
 
 
 def crop_flip(scale: tuple[float, float] = (0.2, 1.0)) -> Fields:
@@ -21,6 +22,7 @@ def crop_flip(scale: tuple[float, float] = (0.2, 1.0)) -> Fields:
         crop_scale=scale,
         crop_ratio=(3 / 4, 4 / 3),
         interpolation="bilinear",
+        antialias=True,
         pad=0,
         flip=0.5,
         rotation=0.0,
@@ -55,13 +57,13 @@ supcon_cifar = simclr_cifar
 
 
 def simclr_cifar_tensorflow() -> Fields:
-    """SimCLR's README for CIFAR-10: jitter of strength 0.5, no blur, crops from 8% of the area."""
-    return crop_flip((0.08, 1.0)) | _jitter(0.4, 0.4, 0.4, 0.1)
+    """SimCLR's README for CIFAR-10: jitter of strength 0.5, no blur, crops from 8% of the area, bicubic resizing."""
+    return crop_flip((0.08, 1.0)) | _jitter(0.4, 0.4, 0.4, 0.1) | CUBIC
 
 
 def simclr_imagenet() -> Fields:
-    """SimCLR (Chen et al. 2020, App. A): strength 1, blur on half of the views."""
-    return crop_flip((0.08, 1.0)) | _jitter(0.8, 0.8, 0.8, 0.2) | dict(blur_probability=(0.5,))
+    """SimCLR (Chen et al. 2020, App. A) and its code: strength 1, blur on half of the views, bicubic resizing."""
+    return _simclr() | CUBIC
 
 
 def supcon_imagenet() -> Fields:
@@ -73,7 +75,7 @@ def supcon_imagenet_stacked() -> Fields:
     """SupCon's ResNet-101 and ResNet-200: Stacked RandAugment, which is jitter, RandAugment (2 layers, magnitude 10),
     gray and blur. The authors' script leaves the warp at 0.
     """
-    return simclr_imagenet() | _randaugment("randaugment_tensorflow", 2, 10.0, 128)
+    return _simclr() | _randaugment("randaugment_tensorflow", 2, 10.0, 128)
 
 
 def sim_augment() -> Fields:
@@ -82,7 +84,7 @@ def sim_augment() -> Fields:
     The code warps half of the views (by a tenth of the side, 23 of 224 pixels) and never rotates. The text names
     rotations without an angle; 30 degrees is RandAugment's.
     """
-    return simclr_imagenet() | dict(rotation=30.0, warp_probability=0.5, warp_strength=23 / 224)
+    return _simclr() | dict(rotation=30.0, warp_probability=0.5, warp_strength=23 / 224)
 
 
 def randaugment_imagenet() -> Fields:
@@ -150,7 +152,7 @@ def byol() -> Fields:
 def swav() -> Fields:
     """SwAV's multi-crop (Caron et al. 2020): 2 x 224 and 6 x 96 pixels."""
     extra = dict(extra_views=(6,), extra_sizes=(96,), extra_scales=(0.05, 0.14))
-    return simclr_imagenet() | dict(crop_scale=(0.14, 1.0)) | extra
+    return _simclr() | dict(crop_scale=(0.14, 1.0)) | extra
 
 
 def dino() -> Fields:
@@ -181,6 +183,11 @@ def multi_digits() -> Fields:
 def randbit(bits: int) -> Fields:
     """Intriguing Properties, randbits_mnist.ipynb: crops of at least half of the area, and `bits` random bits."""
     return crop_flip((0.5, 1.0)) | dict(flip=0.0, random_bits=bits)
+
+
+def _simclr() -> Fields:
+    """SimCLR's colors and blur on ImageNet, which other codes resize in their own ways."""
+    return crop_flip((0.08, 1.0)) | _jitter(0.8, 0.8, 0.8, 0.2) | dict(blur_probability=(0.5,))
 
 
 def _jitter(brightness: float, contrast: float, saturation: float, hue: float) -> Fields:

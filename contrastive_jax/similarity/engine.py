@@ -13,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from contrastive_jax.errors import InputError, nearest
+from contrastive_jax.parallel.mesh import platform
 from contrastive_jax.similarity import dense, streamed_kl, streamed_stats
 from contrastive_jax.similarity.contract import (
     L_OUT,
@@ -157,7 +158,7 @@ def _choose(
         return impl, layout
     pairs = math.prod(lengths) * (lax.axis_size(axis) if axis else 1) // layout.devices
     limits = DENSE_PAIRS_SAME_ROWS if same_rows else DENSE_PAIRS
-    limit = limits.get(jax.default_backend(), DENSE_PAIRS_ELSEWHERE)
+    limit = limits.get(platform(), DENSE_PAIRS_ELSEWHERE)
     return "dense" if masked or pairs <= limit else "blockwise", layout
 
 

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from contrastive_jax.parallel.mesh import platform
+
 # Rows and columns of a tile. 1024 x 1024 float32 (4 MiB) is as fast as any on two CPU cores; an accelerator
 # wants more work per kernel, and 16 MiB still fit the 50 MiB L2 cache of an H100 (not timed on one).
 TILE = {"cpu": 1024}
@@ -75,8 +77,8 @@ def fold_blocks(length: int, target: int, body: Callable[[Any, int, Tree], Tree]
 
 
 def tile_size() -> int:
-    """The tile of the default backend."""
-    return TILE.get(jax.default_backend(), TILE_ELSEWHERE)
+    """The tile of the devices that the program is for."""
+    return TILE.get(platform(), TILE_ELSEWHERE)
 
 
 def block_size(n: int, target: int) -> int:

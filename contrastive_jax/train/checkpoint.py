@@ -1,8 +1,10 @@
 """Checkpoints, by orbax: written aside and renamed, so that a killed process never leaves half of one."""
 
 import pathlib
+from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
@@ -15,6 +17,7 @@ class Checkpoints:
 
     def __init__(self, folder: pathlib.Path, *, every_steps: int = 1, keep: int = 2, read_only: bool = False):
         """Opens the folder. `read_only`: for the checkpoints of a run that may be writing them at this moment."""
+        # Orbax's `read_only` sets these two options and warns of it; nothing else writes but `save`.
         every = policies.AnySavePolicy(
             [policies.FixedIntervalPolicy(every_steps), policies.PreemptionCheckpointingPolicy()]
         )
@@ -23,7 +26,6 @@ class Checkpoints:
             preservation_policy=policies.LatestN(keep),
             cleanup_tmp_directories=not read_only,  # what a killed process left behind
             create=not read_only,
-            read_only=read_only,
         )
         self.folder = folder
         self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
@@ -47,11 +49,7 @@ class Checkpoints:
 
         Raises InputError if there is none, or if it does not fit the run's networks and optimizer.
         """
-        step = self.latest() if step is None else step
-        if step is None or step not in self._manager.all_steps():
-            raise InputError(
-                f"{self.folder} holds no checkpoint{'' if step is None else f' of step {step}'}."
-            )
+        step = self._existing(step)
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like._asdict())
         try:
             found = self._manager.restore(step, args=ocp.args.StandardRestore(target))
@@ -62,6 +60,26 @@ class Checkpoints:
                 " older checkpoint if there is one."
             ) from error
         return TrainState(**found)
+
+    def arrays(self, step: int | None = None) -> dict[str, Any]:
+        """The state at `step` (the newest by default) as plain arrays, of any method and written on any devices.
+
+        Raises InputError if there is none.
+        """
+        path: Any = self.folder.resolve() / str(self._existing(step)) / "default"
+        reader = ocp.PyTreeCheckpointHandler()
+        metadata: Any = reader.metadata(path)
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), metadata.tree)
+        return reader.restore(path, args=ocp.args.PyTreeRestore(restore_args=as_numpy))
+
+    def _existing(self, step: int | None) -> int:
+        """`step`, or the newest. Raises InputError if there is no such checkpoint."""
+        found = self.latest() if step is None else step
+        if found is None or found not in self._manager.all_steps():
+            raise InputError(
+                f"{self.folder} holds no checkpoint{'' if found is None else f' of step {found}'}."
+            )
+        return found
 
     def wait(self) -> None:
         """Waits for what is being written."""

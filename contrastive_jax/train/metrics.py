@@ -50,7 +50,8 @@ def non_finite(name: str, step: int, value: float, last_good: int | None) -> str
         if last_good is None
         else f"the last good checkpoint is step {last_good}"
     )
-    return f"{name} is {value} at step {step}: stopped; {kept}. Lower the learning rate or raise tau."
+    advice = "Lower the learning rate; if the method has a temperature, a higher one helps too."
+    return f"{name} is {value} at step {step}: stopped; {kept}. {advice}"
 
 
 class MetricWriter:

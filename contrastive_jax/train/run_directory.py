@@ -87,9 +87,9 @@ class RunDirectory:
         if self.writes and file.exists() and not free:
             differing = differences(json.loads(file.read_text()), json.loads(json.dumps(config)))
             if differing:
-                raise InputError(
-                    f"{self.path} holds a run with another config: {'; '.join(differing)}; {self._elsewhere}."
-                )
+                few = len(differing) == 1
+                fields = f" {differing[0]}; " if few else "\n  " + "\n  ".join(differing) + "\n"
+                raise InputError(f"{self.path} holds a run with another config:{fields}{self._elsewhere}.")
         elif self.writes and not free and self.path.exists() and any(self.path.iterdir()):
             raise InputError(f"{self.path} is not empty and is not a run: {self._elsewhere}.")
 

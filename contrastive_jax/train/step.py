@@ -49,7 +49,8 @@ def train_step(
     """One update: augment, embed, loss and gradient, optimizer, the method's `after_update`.
 
     Args:
-      batch: `image` uint8 [batch, height, width, channel], `label` and `index` [batch].
+      batch: `image` uint8 [batch, height, width, channel], `label` and `index` [batch], and `extent` [batch, 2] where
+        pictures vary in size.
       seed: of the run. All random draws of a step are functions of (seed, step).
 
     Returns:

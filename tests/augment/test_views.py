@@ -218,13 +218,13 @@ def test_eight_devices_make_the_batch_of_one():
 # --- evaluation
 
 
-def test_plain_resizes_the_centre_square():
+def test_plain_resizes_the_shorter_side_and_cuts_out_the_centre():
     images = pixels(2, 20, 30, 3)
     expected = [
         np.asarray(
             Image.fromarray(image[..., c].astype(np.float32) / 255)
-            .crop((5, 0, 25, 20))
-            .resize((10, 10), Image.Resampling.BILINEAR)
+            .resize((15, 10), Image.Resampling.BILINEAR)
+            .crop((2, 0, 12, 10))
         )
         for image in images
         for c in range(3)

@@ -105,7 +105,7 @@ def test_the_config_arrives_complete_and_two_commands_share_nothing():
     "arguments, words",
     [
         (["--cuont=4"], "Unknown command line flag 'cuont'. Did you mean: count ?"),
-        (["--count=many"], "--count=many"),
+        (["--count=many"], "--count is 'many': give an integer."),
         (["--part=c"], "part"),
         (["word"], "'word' is not a flag"),
     ],
@@ -121,8 +121,20 @@ def test_a_wrong_flag_is_one_sentence(arguments, words, capsys):
     "arguments, words",
     [
         ([], "give a config, for example --config=configs/"),
-        (["--config=configs/nothing.py"], "the config file configs/nothing.py does not exist"),
-        ([CONFIG, "--config.optimiser.name=sgd"], "a section that the config does not have: 'optimiser'"),
+        (["--config=configs/nothing.py"], "the config file configs/nothing.py does not exist in "),
+        ([CONFIG, "--config.optimiser.name=sgd"], "config.optimiser is unknown: did you mean 'optimizer'?"),
+        ([CONFIG, "--config.optimiser=sgd"], "config.optimiser is unknown: did you mean 'optimizer'?"),
+        (
+            [CONFIG, "--config.network.stem.x=1"],
+            "a field that the config does not have: config.network.stem.x",
+        ),
+        ([CONFIG, "--config.batch_size=4.5"], "--config.batch_size is '4.5': give an integer."),
+        ([CONFIG, "--config.head.dim=x"], "--config.head.dim is 'x': give an integer."),
+        ([CONFIG, "--config.optimizer.momentum=x"], "--config.optimizer.momentum is 'x': give a number."),
+        (
+            [CONFIG, "--config.optimizer.nesterov=x"],
+            "--config.optimizer.nesterov is 'x': give True or False.",
+        ),
         ([CONFIG, "--config.augment.recipe=moco_v33"], "did you mean 'moco_v3'"),
         ([CONFIG, "--config.method.name=supcom"], "did you mean 'SupCon'"),
         (["--config=configs/supcon.py:digits,resnet9"], "there is no network 'resnet9'"),
@@ -133,6 +145,13 @@ def test_a_wrong_config_is_one_sentence(arguments, words, capsys):
     assert command.main(arguments) == 2 and not calls
     printed = capsys.readouterr().err
     assert printed.startswith("error: ") and words in printed and printed.count("\n") == 1
+
+
+def test_a_config_file_that_returns_something_else_is_not_called_missing(tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text("def get_config():\n    return {}\n")
+    assert recorded(PRETRAINING)[0].main([f"--config={file}"]) == 2
+    assert f"get_config() in {file} returns a dict: it must return a ConfigDict." in capsys.readouterr().err
 
 
 def test_a_mistake_in_a_config_file_is_not_blamed_on_the_command_line(tmp_path, capsys):
@@ -148,7 +167,7 @@ def test_a_mistake_in_a_config_file_is_not_blamed_on_the_command_line(tmp_path, 
 def test_a_missing_required_flag(capsys):
     command = Command("lack", "Lacks.", lambda **given: 0, (Flag("run", "", "A directory.", required=True),))
     assert command.main([]) == 2
-    assert capsys.readouterr().err == "error: --run is missing: A directory.\n"
+    assert capsys.readouterr().err == "error: give --run, a directory.\n"
 
 
 def test_a_methods_checks_print_a_line_each_and_a_failing_one_ends_with_status_1(monkeypatch, capsys):

@@ -3,10 +3,11 @@
 import commandline
 import jax
 import jax.numpy as jnp
+import PIL.Image
 import pytest
 
-from contrastive_jax.commands.describe import describe_experiment
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.commands.describe import COMMAND, classes_of, describe_experiment
+from contrastive_jax.config.presets import CLASSES, DATASETS, pretraining
 from contrastive_jax.evaluate.cost import ALL, Cost, costs
 from contrastive_jax.experiment import assemble
 
@@ -103,3 +104,47 @@ def test_the_command():
     assert "encoder/block1/unit1/conv1/kernel" in output
     assert float(rows["block1"][3]) == pytest.approx((convolutions + 4 * 16) / 1e9, abs=1e-4)
     assert "give --input" in commandline.error("describe", *commandline.TINY[:3], "--input=-1")
+
+
+@pytest.mark.parametrize(
+    "argument, count, words",
+    [
+        *(
+            (name, known, "those of ")
+            for name, known in (("cifar100", 100), ("imagenet", 1000), ("digits", 10))
+        ),
+        ("folder", 10, "assumed for folder:"),
+    ],
+)
+def test_the_classes_are_those_of_the_data_set(argument, count, words):
+    config = pretraining("cross_entropy", f"{argument},resnet8").to_dict()
+    if argument == "folder":
+        config["data"]["source"] = "folder:/nowhere"
+    found, whose = classes_of(assemble(config))
+    assert found == count and whose.startswith(words)
+
+
+def test_every_source_of_a_preset_has_its_classes():
+    assert {preset["data"]["source"] for preset in DATASETS.values()} - {"folder:"} == CLASSES.keys()
+
+
+def test_the_classes_of_a_folder_are_counted(tmp_path):
+    for name in ("cat", "dog", "owl"):
+        (tmp_path / name).mkdir()
+        PIL.Image.new("RGB", (4, 4)).save(tmp_path / name / "1.png")
+    config = pretraining("cross_entropy", "folder,resnet8").to_dict()
+    config["data"]["source"] = f"folder:{tmp_path}"
+    assert classes_of(assemble(config)) == (3, f"counted in folder:{tmp_path}")
+
+
+def test_a_classifier_and_a_cohort_are_described(capsys):
+    small = ["--input=8", "--config.network.width=4"]
+    assert COMMAND.main(["--config=configs/mcl.py:cifar100,resnet8", *small]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "100 classes, those of tfds:cifar100\n" in printed
+        and "`final` is the cohort's first network" in printed
+    )
+    assert COMMAND.main(["--config=configs/cross_entropy.py:cifar100,resnet8", *small, "--classes=7"]) == 0
+    printed = capsys.readouterr().out
+    assert "7 classes, as given\n" in printed and "(16, 7)" in printed and "cohort" not in printed

@@ -1,6 +1,7 @@
 """Weights out of a run and into another one, through files, as a user would."""
 
 import json
+import re
 
 import commandline
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from tiny import trial
 
-from contrastive_jax.commands.export import COMMAND, read_checkpoint
+from contrastive_jax.commands.export import COMMAND, namings, read_checkpoint
 from contrastive_jax.torch_weights import files
 from contrastive_jax.train.checkpoint import Checkpoints
 
@@ -49,7 +50,12 @@ def test_what_of_a_network(run, tmp_path):
 @pytest.mark.parametrize(
     "flags, said",
     [
-        (["--naming=selfcom"], "did you mean 'selfcon_resnet'"),
+        (["--naming=selfcom"], "there is no naming 'selfcom': did you mean 'selfcon'?"),
+        (
+            ["--naming=timm"],
+            "'timm' takes vit, and the run's network is resnet: choose mcl, selfcon or torchvision.",
+        ),
+        (["--naming=timm", "--step=7"], "'timm' takes vit"),  # before the checkpoint is looked for
         (["--naming=torchvision", "--part=encoder"], "torchvision has no names"),
         (["--naming=selfcon", "--step=7"], "no checkpoint of step 7"),
         (["--naming=selfcon", "--run=nowhere"], "is not a run"),
@@ -59,6 +65,13 @@ def test_what_of_a_network(run, tmp_path):
 def test_one_sentence(run, tmp_path, capsys, flags, said):
     assert COMMAND.main([f"--run={run}", f"--output={tmp_path / 'a.safetensors'}", *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_help_names_the_networks_of_every_naming():
+    words = " ".join((COMMAND.doc or "").split())
+    for naming, networks in namings().items():
+        (listed,) = re.findall(rf"`{naming}` \(([\w, ]+)", words)
+        assert listed.split(", ") == networks
 
 
 def test_the_student_is_exported_and_not_its_teacher(tmp_path):
@@ -101,7 +114,7 @@ def test_a_run_starts_from_weights(run, tmp_path):
     "flags, said",
     [
         (["--workdir=RUN", "--naming=selfcon", "--weights=a.pth"], "begun already"),
-        (["--naming=selfcon"], "--weights is missing"),
+        (["--naming=selfcon"], "give --weights, a file with a state dict."),
         (["--naming=selfcon", "--weights=a.safetensors"], "no file a.safetensors"),
     ],
 )

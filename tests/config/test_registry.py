@@ -85,6 +85,8 @@ def test_no_two_classes_share_a_name(section):
     "section, name, nearest",
     [
         ("method", "supcom", "SupCon"),
+        ("method", "supconn", "SupCon"),
+        ("method", "supcon_inn", "SupConIn"),
         ("method", "selfcon_1stage_crt", "SelfCon1StageCRD"),
         ("network", "wide_resnot", "WideResNet"),
         ("optimizer", "sgdd", "SGD"),
@@ -107,7 +109,10 @@ def test_import_paths(lab):
 @pytest.mark.parametrize(
     "path, words",
     [
-        ("your_lab.parts:Mine", "there is no module 'your_lab'. It must be importable: installed, or"),
+        (
+            "your_lab.parts:Mine",
+            "there is no module 'your_lab'. It must be importable: in the current directory (/",
+        ),
         ("my_lab.part:Mine", "there is no module 'my_lab.part'"),
         ("my_lab.broken:Mine", "importing 'my_lab.broken' failed: No module named 'nothing_of_that_name'"),
         ("my_lab.parts:Mina", "'my_lab.parts' has no 'Mina': did you mean 'Mine'?"),
@@ -116,6 +121,7 @@ def test_import_paths(lab):
         ("my_lab.parts:Plain", "is not a dataclass"),
         ("my_lab.parts:Unfinished", "is abstract: it lacks loss"),
         ("my_lab/parts.py:Mine", "is not an import path"),
+        ("parts.py:Mine", "names a file: write its module, parts:Mine."),
     ],
 )
 def test_a_wrong_import_path_is_refused_in_a_sentence(lab, path, words):

@@ -68,6 +68,41 @@ def test_a_method_that_needs_labels_rejects_unlabelled_pictures(pictures, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_pictures_that_vary_in_size_reach_every_program(tmp_path):
+    """Both pipelines, the monitor, the linear evaluation and its raw pixels, on pictures of three shapes."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 24), ("test", 9)):
+        for i in range(count):
+            path = tmp_path / "pictures" / split / ("red", "blue")[i % 2] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            height, width = [(40, 60), (60, 40), (24, 20)][i % 3]
+            noise = rng.integers(0, 60, (height, width, 3)) + np.array([(190, 20, 20), (20, 20, 190)][i % 2])
+            Image.fromarray(noise.astype(np.uint8)).save(path)
+    config = (
+        "--config=configs/supcon.py:folder,resnet8",
+        f"--config.data.source=folder:{tmp_path / 'pictures'}",
+        "--config.augment.size=16",
+        "--config.augment.center_fraction=0.8",
+        *TINY,
+    )
+    for pipeline in ("resident", "stream"):
+        run("main", *config, f"--config.data.pipeline={pipeline}", f"--workdir={tmp_path / pipeline}")
+    resident, stream = ([x["loss"] for x in lines(tmp_path / name)] for name in ("resident", "stream"))
+    assert len(resident) == 2 and "final/online_knn" in lines(tmp_path / "stream")[-1]
+    np.testing.assert_allclose(resident, stream, rtol=1e-5)
+    run(
+        "linear_eval",
+        "--config=configs/linear_eval.py:quick",
+        f"--config.pretrained={tmp_path / 'stream'}",
+        "--config.protocol.epochs=3",
+        "--config.protocol.augment=crop_flip",
+        "--config.schedule.milestones=(2,)",
+        "--config.knn=(5,)",
+    )
+    found = json.loads((tmp_path / "stream" / "linear_eval" / "summary.json").read_text())
+    assert found["top1"]["5-NN, final"] == found["top1"]["raw pixels, logistic regression"] == 100
+
+
 @pytest.mark.slow
 def test_stream_and_resident_pipelines_give_the_same_losses(pictures, tmp_path):
     config = (

@@ -212,15 +212,28 @@ class TestRefusals:
 
 
 class TestSize:
-    def test_pictures_that_vary_in_size_become_224_or_the_chosen_size(self, tmp_path):
-        write(tmp_path / "1.png", size=(300, 200))
+    def test_pictures_that_vary_in_size_keep_their_shape_within_448_or_the_chosen_size(self, tmp_path):
+        write(tmp_path / "1.png", size=(600, 400))
         write(tmp_path / "2.png", size=(200, 300))
-        assert sources.open_split(f"folder:{tmp_path}", "train").image_shape == (224, 224, 3)
-        assert sources.load(f"folder:{tmp_path}", "train", image_size=32).images.shape == (2, 32, 32, 3)
+        for chosen, sides in (
+            ({}, {(299, 448), (300, 200)}),
+            ({"canvas": 300}, {(200, 300), (300, 200)}),
+            ({"image_size": 30, "canvas": 300}, {(20, 30), (30, 20)}),
+        ):
+            found = sources.load(f"folder:{tmp_path}", "train", **chosen)
+            longest = max(max(pair) for pair in sides)
+            assert found.images.shape == (2, longest, longest, 3)
+            assert found.extents is not None and set(map(tuple, found.extents.tolist())) == sides
 
-    def test_large_pictures_of_one_size_become_224(self, tmp_path):
+    def test_large_pictures_of_one_size_keep_their_shape_within_448(self, tmp_path):
         write(tmp_path / "1.png", size=(400, 300))
-        assert sources.open_split(f"folder:{tmp_path}", "train").image_shape == (224, 224, 3)
+        images = sources.open_split(f"folder:{tmp_path}", "train")
+        assert images.varies and images.image_shape == (448, 448, 3)
+
+    def test_small_squares_of_one_size_are_resized_on_demand(self, tmp_path):
+        write(tmp_path / "1.png", size=(40, 40))
+        images = sources.open_split(f"folder:{tmp_path}", "train", image_size=16)
+        assert not images.varies and images.image_shape == (16, 16, 3)
 
     def test_val_is_decoded_to_the_size_of_train(self, tmp_path):
         for name in ("a", "b"):
@@ -254,13 +267,13 @@ class TestPictures:
         noisy = np.clip(smooth(*size) + rng.normal(0, 20, (*size, 3)), 0, 255).astype(np.uint8)
         data, gray = encoded(noisy, "jpeg", **options), encoded(noisy[..., 0], "jpeg")
         for side in (9, 20, 32, 61):
-            fast = pictures._ordinary_jpeg(data, (side, side, 3))
+            square = lambda height, width: (side, side)  # noqa: B023, E731
+            fast = pictures._ordinary_jpeg(data, square, 3)
             assert fast is not None
-            np.testing.assert_array_equal(fast, pictures._any_picture(data, (side, side, 3), ""))
+            np.testing.assert_array_equal(fast, pictures._any_picture(data, square, 3, ""))
             for channels in (1, 3):
-                shape = (side, side, channels)
-                fast = pictures._ordinary_jpeg(gray, shape)
-                np.testing.assert_array_equal(fast, pictures._any_picture(gray, shape, ""))
+                fast = pictures._ordinary_jpeg(gray, square, channels)
+                np.testing.assert_array_equal(fast, pictures._any_picture(gray, square, channels, ""))
 
     def test_cmyk(self):
         data = io.BytesIO()
@@ -323,8 +336,9 @@ def test_an_encoded_set_equals_the_one_in_memory(tmp_path):
     assert isinstance(images, EncodedImages)
     memory = images.in_memory()
     rows = np.array([3, 3, 9, 0])
-    np.testing.assert_array_equal(images.gather(rows), memory.gather(rows))
+    for name, values in images.gather(rows).items():
+        np.testing.assert_array_equal(values, memory.gather(rows)[name])
     np.testing.assert_array_equal(images.subset(rows).in_memory().images, memory.subset(rows).images)
-    for name in ("image_shape", "nbytes", "num_classes", "name", "labelled"):
+    for name in ("image_shape", "nbytes", "num_classes", "name", "labelled", "varies"):
         assert getattr(images, name) == getattr(memory, name)
     np.testing.assert_array_equal(images.labels, memory.labels)

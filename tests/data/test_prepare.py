@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from contrastive_jax.data import prepare, sources, store
+from contrastive_jax.data.encoded import EncodedImages
 from contrastive_jax.data.pictures import CorruptImage
 from contrastive_jax.data.sources.tfds import find_prepared
 from contrastive_jax.errors import InputError
@@ -81,10 +82,31 @@ class TestPictures:
 
     def test_resized(self, folder, tmp_path):
         prepare.prepare("small", str(tmp_path), source=f"folder:{folder}", image_size=16)
-        got = sources.load("tfds:small", "train", str(tmp_path))
-        np.testing.assert_array_equal(
-            got.images, sources.load(f"folder:{folder}", "train", image_size=16).images
-        )
+        stored = sources.open_split("tfds:small", "train", str(tmp_path))
+        largest = max(max(stored.decode(row).shape) for row in range(len(stored)))
+        assert stored.varies and largest == 16
+        assert equal(("tfds:small", str(tmp_path)), (f"folder:{folder}", ""))
+
+    def test_squares_that_an_earlier_version_stored_are_read_as_they_are(self, folder, tmp_path, monkeypatch):
+        """It cut pictures to squares of `image_size` and stored these, as it still does with squares of one size."""
+        monkeypatch.setattr(EncodedImages, "resized", EncodedImages.squares)
+        prepare.prepare("old", str(tmp_path), source=f"folder:{folder}", image_size=16)
+        monkeypatch.undo()
+        got = sources.open_split("tfds:old", "train", str(tmp_path))
+        assert not got.varies and got.image_shape == (16, 16, 3)
+        assert got.gather(np.arange(2)).keys() == {"image", "label", "index"}
+
+    def test_an_unfinished_run_of_an_earlier_version_with_squares_is_not_continued(self, folder, tmp_path):
+        prepared = tmp_path / "small" / "1.0.0.incomplete"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(store, "_write", lambda *given: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                prepare.prepare("small", str(tmp_path), source=f"folder:{folder}", image_size=16)
+        plan = json.loads((prepared / "plan.json").read_text())
+        assert plan.pop("whole")
+        (prepared / "plan.json").write_text(json.dumps(plan))
+        with pytest.raises(InputError, match="delete that folder to start again"):
+            prepare.prepare("small", str(tmp_path), source=f"folder:{folder}", image_size=16)
 
     def test_unlabelled(self, folder, tmp_path):
         flat = tmp_path / "flat"

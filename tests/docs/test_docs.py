@@ -1,5 +1,6 @@
 """What the documentation says must exist: names, files, excerpts of the source, commands, code that runs."""
 
+import ast
 import importlib
 import inspect
 import pathlib
@@ -7,15 +8,19 @@ import re
 import shlex
 import types
 
+import PIL.Image
 import pytest
-from commandline import ROOT
+from commandline import ROOT, run
+from ml_collections import ConfigDict
 
 from contrastive_jax import losses
 from contrastive_jax.config import schema
+from contrastive_jax.config.presets import pretraining
 from contrastive_jax.experiment import CHOICES
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 GUIDES = [*PAGES, ROOT / "CONTRIBUTING.md"]
+README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"(.+?)\")?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -50,6 +55,12 @@ def commands(text: str) -> list[list[str]]:
     return [words for words in found if any(word.startswith("--config=") for word in words)]
 
 
+def config_of(file: str, *argument: str) -> ConfigDict:
+    space = types.ModuleType("config")
+    exec(compile((ROOT / file).read_text(), file, "exec"), space.__dict__)
+    return space.get_config(*argument)
+
+
 @pytest.mark.parametrize("page", GUIDES, ids=page_id)
 def test_names_and_files_exist(page):
     text = page.read_text()
@@ -61,6 +72,20 @@ def test_names_and_files_exist(page):
         r"(?<![\w/])((?:configs|examples|launch|benchmarks|tests|contrastive_jax)/[\w/]+(?:\.\w+)?)", text
     ):
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", [README, *GUIDES], ids=page_id)
+def test_links_lead_to_files_and_sections_that_exist(page):
+    for path, section in re.findall(r"\]\(([^)\s#:]*)(?:#([\w-]+))?\)", page.read_text()):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), path
+        assert not section or section in sections(target), f"{path}#{section}"
+
+
+def sections(page: pathlib.Path) -> set[str]:
+    """The anchors that headings give to their sections."""
+    titles = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", title).strip().lower().replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=page_id)
@@ -80,15 +105,13 @@ def test_titled_code_is_an_excerpt_of_that_file(page):
             assert "\n".join(lines) in "\n".join(line.strip() for line in source.splitlines()), title
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=page_id)
+@pytest.mark.parametrize("page", [README, *GUIDES], ids=page_id)
 def test_commands_set_fields_that_exist(page):
     for words in commands(page.read_text()):
         if any("PROTOCOL" in word for word in words):
             continue
         file, _, argument = next(w for w in words if w.startswith("--config="))[9:].partition(":")
-        space = types.ModuleType("config")
-        exec(compile((ROOT / file).read_text(), file, "exec"), space.__dict__)
-        config = space.get_config(*([argument] if argument else []))
+        config = config_of(file, *([argument] if argument else []))
         for word in words:
             if word.startswith("--config.method.name="):
                 cls = CHOICES["method"].find(word.partition("=")[2])
@@ -98,6 +121,62 @@ def test_commands_set_fields_that_exist(page):
             if match and match[1] != "augment.recipe":
                 section, _, field = match[1].rpartition(".")
                 assert field in (config[section] if section else config), f"{file}: {match[1]}"
+
+
+def test_the_defaults_that_the_page_on_methods_lists_are_those_of_a_config():
+    rows = re.findall(
+        r"^\| (`config\..+) \| (.+) \|$", (ROOT / "docs" / "add_a_method.md").read_text(), re.MULTILINE
+    )
+    config = pretraining("supcon", "digits,resnet8")
+    assert rows
+    for row in rows:
+        fields, values = (re.findall(r"`(.+?)`", cell) for cell in row)
+        for path, value in zip(fields, values, strict=True):
+            section, _, field = path.removeprefix("config.").rpartition(".")
+            assert (config[section] if section else config)[field] == ast.literal_eval(value), path
+
+
+def small_folder() -> list[list[str]]:
+    """The commands that the page on pictures gives for a small folder."""
+    return [
+        c for c in commands((ROOT / "docs" / "own_pictures.md").read_text()) if "runs/small" in " ".join(c)
+    ]
+
+
+def test_batch_and_rate_of_the_page_on_pictures_are_those_of_the_configs():
+    text = " ".join((ROOT / "docs" / "own_pictures.md").read_text().split())
+    claim = re.search(r"The batch is (\d+) pictures in `(\w+)` and `(\w+)` and (\d+) in `(\w+)`", text)
+    assert claim
+    for name, batch in ((claim[2], claim[1]), (claim[3], claim[1]), (claim[5], claim[4])):
+        assert config_of(f"configs/{name}.py", "folder,resnet18").batch_size == int(batch), name
+    pretrain, _ = small_folder()
+    config = config_of("configs/simclr.py", "folder,resnet8")
+    peak, batch, reference, rate = re.findall(r"here ([\d.]+) \* (\d+) / (\d+) = ([\d.]+\d)", text)[0]
+    assert config.learning_rate.peak == float(peak) and config.batch_size == int(reference)
+    assert {f"--config.batch_size={batch}", f"--config.learning_rate.reference_batch={reference}"} <= {
+        *pretrain
+    }
+    assert float(rate) == round(float(peak) * int(batch) / int(reference), 4)
+
+
+@pytest.mark.slow
+def test_the_commands_for_a_small_folder_work_on_66_pictures(tmp_path):
+    for split, count in (("train", 17), ("test", 5)):
+        for label, name in enumerate(("cat", "dog", "owl")):
+            (folder := tmp_path / "pictures" / split / name).mkdir(parents=True)
+            for i in range(count):
+                color = tuple(200 if label == channel else 10 * i for channel in range(3))
+                PIL.Image.new("RGB", (60 + 3 * i, 80 - i), color).save(folder / f"{i}.jpg")
+    pretrain, judge = (
+        [
+            word.replace("/my/pictures", f"{tmp_path}/pictures").replace("runs/", f"{tmp_path}/")
+            for word in words
+        ]
+        for words in small_folder()
+    )
+    assert pretrain[:3] == ["python", "-m", "contrastive_jax.main"]
+    run("main", *pretrain[3:], "--config.epochs=1.0")
+    assert "linear, final" in run("linear_eval", *judge[3:])
 
 
 def test_table_of_losses_names_every_public_loss():
@@ -113,6 +192,12 @@ def test_code_of_the_library_page_runs():
     space: dict = {}
     exec(codes[0], space)
     assert space["loss"].shape == () and space["loss"] > 0
+
+
+def test_the_build_sees_references_without_a_target():
+    """mkdocs-autorefs counts them only where warnings are shown, and `mkdocs --quiet` shows none."""
+    (command,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "mkdocs build" in line]
+    assert "--strict" in command and "--quiet" not in command
 
 
 def test_every_page_is_in_the_navigation():

@@ -60,6 +60,24 @@ def test_the_rate_is_the_best_one_on_the_slice(result):
     assert result.rate["final"] != 0.001  # too small for four epochs
 
 
+def test_equal_accuracies_are_decided_by_the_loss_on_the_slice():
+    """Every rate is right on all of a saturated encoder's slice; the first listed has hardly begun to learn."""
+    saturated = {"final": np.eye(CLASSES, dtype=np.float32)[LABELS]}
+    protocol = dataclasses.replace(PROTOCOL, learning_rates=(0.01, 1.0, 0.1), init="zeros")
+    test = {"final": np.eye(CLASSES, dtype=np.float32)}
+    found = evaluate(np.arange(CLASSES), test, saturated, protocol=protocol)
+    assert set(found.held_out["final"].values()) == {100.0} and found.rate["final"] == 1.0
+    kept, held = selection.holdout_split(LABELS, protocol.holdout, protocol.seed)
+    *_, last = linear.fit(saturated, LABELS, classes=CLASSES, protocol=protocol, rows=kept)
+    scores = linear.logits(last.heads, {"final": saturated["final"][held]})["final"]
+    expected = -jax.nn.log_softmax(scores)[:, np.arange(len(held)), LABELS[held]].mean(axis=1)
+    np.testing.assert_allclose([*found.held_out_loss["final"].values()], expected, rtol=1e-5)
+
+
+def test_a_loss_that_is_no_number_never_decides():
+    assert selection.best_rate({1.0: 90.0, 2.0: 90.0, 3.0: 80.0}, {1.0: np.nan, 2.0: 0.5, 3.0: 0.1}) == 2.0
+
+
 def test_the_slice_itself_is_never_trained_on():
     """Wrong labels on the slice alone change what is measured there, not the heads that are measured."""
     _, held = selection.holdout_split(LABELS, PROTOCOL.holdout, PROTOCOL.seed)

@@ -36,6 +36,7 @@ CALLS = {
     "one-hot label": lambda: losses.supcon(z, jax.nn.one_hot(label, 4), tau=0.1),
     "list label": lambda: losses.supcon(z, [0] * 8, tau=0.1),
     "views": lambda: losses.moco_v3_symmetric(z[:, :1], z[:, :1], tau=0.1),
+    "one view": lambda: losses.nt_xent(z[:, :1], tau=0.1),
     "no views": lambda: losses.decoupled_nt_xent(rows, tau=0.1),
     "dims": lambda: losses.moco(rows, rows, jnp.ones((4, 3)), tau=0.1),
     "cohort": lambda: losses.vcl([rows, rows[:6]], label, tau=0.1),

@@ -151,3 +151,13 @@ def test_means_over_anchors_are_global():
 def test_mean_drop_without_any_anchor_is_zero():
     value, gradient = jax.value_and_grad(losses.mean_drop)(jnp.ones(4), jnp.zeros(4, bool))
     assert value == 0 and not gradient.any()
+
+
+@pytest.mark.parametrize("classes", [1, 3, 50])
+@pytest.mark.parametrize("n", [1, 2, 7, 30])
+def test_who_has_a_positive_is_who_shares_a_label(n, classes):
+    label = np.random.default_rng(n * classes).integers(-1, classes, n)
+    expected = np.sum(label[:, None] == label[None, :], axis=1) > 1
+    np.testing.assert_array_equal(losses.has_positive(jnp.asarray(label)), expected)
+    assert float(losses.share_with_positives(jnp.asarray(label))) == pytest.approx(expected.mean())
+    assert float(losses.share_with_positives(jnp.asarray(label), copies=2)) == 1

@@ -30,6 +30,8 @@ EXPECTED = {
     "For one-hot rows pass jnp.argmax(label, axis=-1).",
     "list label": "InputError: label is of type list; supcon expects an array: jnp.asarray(label).",
     "views": "InputError: q has shape (8, 1, 16); moco_v3_symmetric expects [sample, 2, dim].",
+    "one view": "InputError: z has shape (8, 1, 16); nt_xent expects [sample, view, dim] with at least two views: "
+    "stack them with jnp.stack([first, second], axis=1).",
     "no views": "InputError: z has shape (8, 16); decoupled_nt_xent expects [sample, 2, dim]: "
     "stack both views with jnp.stack([first, second], axis=1).",
     "dims": "InputError: queue has shape (4, 3); moco expects [slot, dim] with dim = 16, as in q.",

@@ -96,6 +96,11 @@ WEIGHTS = [
     ),
     *(("MCLBank", MCL_OFF | {"cross_entropy": 0.0}, {term: f"loss_{term}"}) for term in MCL_TERMS),
     ("MCLBank", MCL_OFF, {"cross_entropy": "loss_cross_entropy"}),
+    (
+        "MCLBank",
+        MCL_OFF | {"cross_entropy": 0.0, "distillation": "ensemble"},
+        {"distillation_weight": "loss_distillation"},
+    ),
     *(("MCLMoCo", MCL_OFF, {term: f"loss_{term}"}) for term in MCL_TERMS),
     ("SupConJoint", {"probe_scale": 0.0}, {"loss_scale": "loss_supcon"}),
     ("SupConJoint", {"loss_scale": 0.0}, {"probe_scale": "loss_probe"}),
@@ -170,7 +175,7 @@ def test_every_number_of_a_method_reaches_its_loss(name):
         for f in fields
         if isinstance(f.default, float) and f.name not in ELSEWHERE
     }
-    on = {"distillation": "ensemble"} if name in ("MCL", "MCLSharded") else {}
+    on = {"distillation": "ensemble"} if name in ("MCL", "MCLBank", "MCLSharded") else {}
     (before, _), *after = losses_of(name, on, *(on | {knob: value} for knob, value in knobs.items()))
     idle = [knob for knob, (loss, _) in zip(knobs, after) if abs(loss - before) <= 1e-6 * abs(before)]
     assert idle == []

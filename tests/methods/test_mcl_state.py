@@ -97,6 +97,29 @@ def test_every_term_of_the_memory_is_its_loss():
     check_terms(metrics, {name: jnp.mean(values) for name, values in expected.items()})
 
 
+@pytest.mark.parametrize("name", ["mcl", "mcl_bank"])
+def test_networks_learn_from_each_others_logits_as_the_field_says(name):
+    """In the batch and with a memory, three networks: each name is its loss."""
+    forms = {
+        "ensemble": losses.ensemble_distill,
+        "ensemble_last": losses.ensemble_distill_last,
+        "deep_mutual": losses.deep_mutual,
+        "collaborative": losses.collaborative,
+    }
+    off = dict(vcl=0.0, soft_vcl=0.0, icl=0.0, soft_icl=0.0, cross_entropy=0.0)
+    logits = {f"net{i}": 3 * unit(i, BATCH, 10) for i in (1, 2, 3)}
+    embeddings = {"z": {net: unit(7, BATCH, 8) for net in logits}, "logits": logits}
+    values = set()
+    for form, loss in forms.items():
+        method = made(name, networks=3, distillation=form, distillation_weight=0.5, **off)
+        slots = slots_by_class(LABELS, 5)
+        state = MCLBankState({net: unit(5, 64, 8) for net in logits}, slots) if name == "mcl_bank" else ()
+        value, _, _ = method.loss(embeddings, state, batch_of(method), STEP, KEY)
+        np.testing.assert_allclose(value, 0.5 * jnp.mean(loss(list(logits.values()))), rtol=1e-5)
+        values.add(round(float(value), 5))
+    assert len(values) == len(forms)
+
+
 def test_every_term_of_the_queues_is_its_loss():
     method = made("mcl_moco", tau=0.2, soft=2.0)
     q, k = networks(1), networks(3)
@@ -172,6 +195,8 @@ def test_wrong_cohorts_are_refused():
         Trial("mcl", 1, 0, method={"networks": 3, "peers": ("resnet8",)}).state()
     with pytest.raises(InputError, match="distillation is 'ensembel': did you mean 'ensemble'"):
         experiment("mcl", method={"distillation": "ensembel"})
+    with pytest.raises(InputError, match="distillation is 'colaborative': did you mean 'collaborative'"):
+        experiment("mcl_bank", method={"distillation": "colaborative"})
 
 
 def embedded(tiny, state, batch):

@@ -5,11 +5,33 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from by_hand import KEY, LABEL, STEP, batch_of, check_pushed, compiled, filled_queue, fresh, made, unit
-from tiny import BATCH
+from tiny import BATCH, experiment
 
 from contrastive_jax import losses
+from contrastive_jax.errors import InputError
 from contrastive_jax.methods.supcon import BankState, QueueState
 from contrastive_jax.methods.supcon_baselines import drawn_triplets
+
+
+@pytest.mark.parametrize("cap", [0, 2, 4])
+def test_a_cap_leaves_that_many_positives_of_other_images(cap):
+    method, z = made("supcon", positives_cap=cap), unit(7, BATCH, 2, 8)
+    loss, _, metrics = compiled(method)({"final": z}, (), batch_of(method), STEP, KEY)
+    per_anchor = losses.variants.supcon_capped(z, LABEL, tau=method.tau, cap=cap)
+    np.testing.assert_allclose(loss, method.loss_scale * np.mean(per_anchor), rtol=1e-6)
+    assert abs(np.mean(per_anchor) - np.mean(losses.supcon(z, LABEL, tau=method.tau))) > 1e-3
+    assert "infonce_bound" not in metrics and "infonce_bound" in uncapped_metrics(z)
+
+
+def uncapped_metrics(z):
+    method = made("supcon")
+    return compiled(method)({"final": z}, (), batch_of(method), STEP, KEY)[2]
+
+
+@pytest.mark.parametrize("cap", [1, -2])
+def test_a_cap_that_is_no_number_of_images_is_refused(cap):
+    with pytest.raises(InputError, match=f"positives_cap is {cap}: give a multiple of the 2 views, or -1"):
+        experiment("supcon", method={"positives_cap": cap})
 
 
 @pytest.mark.parametrize("name, copies", [("supcon_bank", 2), ("selfcon_s_bank", 2)])

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -88,15 +89,42 @@ def run(python: pathlib.Path | str, code: str, cwd: pathlib.Path, **environment:
     return process.stdout
 
 
-def test_losses_need_no_other_module_than_those_of_their_dependencies(tmp_path):
+def bare(code: str) -> str:
+    """`code` for a process that finds only the modules of jax, numpy and jaxtyping."""
     distributions = closure("jax", "numpy", "jaxtyping")
     allowed = {"contrastive_jax", *sys.stdlib_module_names} | {
         module
         for module, owners in importlib.metadata.packages_distributions().items()
         if any(owner.lower().replace("_", "-") in distributions for owner in owners)
     }
-    code = f"ALLOWED = {sorted(allowed)!r}\n{HIDE}\n{USE}\nimport contrastive_jax\n{NOTHING_ELSE}"
+    return f"ALLOWED = {sorted(allowed)!r}\n{HIDE}\n{code}"
+
+
+def test_losses_need_no_other_module_than_those_of_their_dependencies(tmp_path):
+    code = bare(f"{USE}\nimport contrastive_jax\n{NOTHING_ELSE}")
     assert "library" in run(sys.executable, code, tmp_path, PYTHONPATH=str(ROOT))
+
+
+@pytest.mark.parametrize(
+    "module, arguments",
+    [
+        ("contrastive_jax.main", ["--help"]),
+        ("contrastive_jax.linear_eval", ["--help"]),
+        ("contrastive_jax.__main__", ["describe", "--help"]),
+    ],
+)
+def test_a_command_without_its_packages_says_what_to_install(module, arguments, tmp_path):
+    code = f"""
+import runpy
+sys.argv[1:], sys.stderr = {arguments!r}, sys.stdout
+try:
+    runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    print("status", end.code)
+"""
+    printed = run(sys.executable, bare(code), tmp_path, PYTHONPATH=str(ROOT))
+    message = r"error: .* needs the package '\w+': in the checkout, pip install \"\.\[train\]\"\.\nstatus 2\n"
+    assert re.fullmatch(message, printed)
 
 
 @pytest.fixture(scope="module")

@@ -34,13 +34,14 @@ FAMILIES = {
     "supcon": f"""{SUPCONTRAST} epochs=1000.0 learning_rate.peak=0.5
         schedule.warmup_epochs=10.0 schedule.warmup_from=0.01""",
     "selfcon": f"{SELFCON} epochs=1000.0 batch_size=256 learning_rate.peak=0.0625",
+    "cross_entropy": f"{SUPCONTRAST} epochs=500.0 batch_size=1024",
     "one_stage": f"{SELFCON} {EXIT} epochs=500.0 batch_size=512 learning_rate.peak=0.125",
     "sdssl": f"""{COSINE} {LINEAR_256} {NO_BIASES} epochs=300.0 head.dim=256 head.depth=3 head.hidden=4096
         head.hidden_norm=True optimizer.name=adamw optimizer.weight_decay=0.1 optimizer.decay=kernels
         schedule.warmup_epochs=40.0 schedule.warmup_endpoint=True""",
     "intriguing": f"""{COSINE} {NO_BIASES} epochs=800.0 network.residual_scale=0.0 head.depth=2 head.hidden_norm=True
         head.output_norm=scale head.kernel=normal learning_rate.scaling=sqrt learning_rate.reference_batch=1
-        optimizer.name=lars optimizer.momentum=0.9 optimizer.weight_decay=1e-6 optimizer.decay=kernels
+        optimizer.name=lars optimizer.momentum=0.9 optimizer.weight_decay=1e-4 optimizer.decay=kernels
         schedule.warmup_epochs=10.0""",
     "mcl": f"""{SGD} head.dim=128 learning_rate.scaling=none
         method.networks=2 method.soft=3.0 method.soft_vcl=1.0 method.soft_icl=1.0""",
@@ -51,6 +52,8 @@ FAMILIES = {
 }
 """What all configs of a family share."""
 
+SUPCONTRAST_CE = """learning_rate.peak=0.8 learning_rate.scaling=none schedule.warmup_epochs=10.0
+    schedule.warmup_from=0.01 """
 LARGE = "batch_size=1024 learning_rate.scaling=none "
 MEMORY = "batch_size=256 learning_rate.scaling=linear learning_rate.reference_batch=1024 "
 TAU_01 = "method.tau=0.1 method.loss_scale=1.4285714285714286 "  # tau / 0.07
@@ -87,11 +90,11 @@ CONFIGS = {
         f"{LARGE} method.tau=1.0 method.loss_scale=1.0 method.views=1",
     ),
     "supcon_large_margin": (
-        "supcon",
-        "supcon_cifar",
-        f"{LARGE} method.margin=4 method.blend=1000.0 method.blend_rate=2e-5 method.blend_power=45.0",
+        "cross_entropy",
+        "crop_flip",
+        f"{SUPCONTRAST_CE} method.margin=4 method.blend=1000.0 method.blend_rate=2e-5 method.blend_power=45.0",
     ),
-    "supcon_cross_entropy": ("supcon", "supcon_cifar", f"{LARGE} method.name=cross_entropy"),
+    "supcon_cross_entropy": ("cross_entropy", "crop_flip", f"{SUPCONTRAST_CE} method.name=cross_entropy"),
     "simclr": ("supcon", "supcon_cifar", f"{LARGE} {TAU_05}"),
     "selfcon_s": ("selfcon", "selfcon", f"{EXIT} {TAU_01}"),
     "selfcon_s_bank": ("selfcon", "selfcon", f"{EXIT} {TAU_01} method.bank_size=1024"),
@@ -101,24 +104,29 @@ CONFIGS = {
     "selfcon_mu_joint": ("selfcon", "selfcon", f"{EXIT} {TAU_05}"),
     "selfcon_su": ("selfcon", "selfcon", f"{EXIT} {TAU_05}"),
     "supcon_s": ("selfcon", "selfcon", f"{TAU_01} network.subnetworks=()"),
-    "cross_entropy": ("selfcon", "selfcon", "network.subnetworks=()"),
-    "selfcon_1stage_byol": ("one_stage", "selfcon", f"{FEATURES} method.beta=1.0"),
+    "cross_entropy": (
+        "cross_entropy",
+        "crop_flip",
+        """network.subnetworks=() schedule.warmup_epochs=0.0 learning_rate.peak=0.1 learning_rate.scaling=linear
+            learning_rate.reference_batch=128""",  # 0.8 at batch 1024
+    ),
+    "selfcon_1stage_byol": ("one_stage", "crop_flip", f"{FEATURES} method.beta=1.0"),
     "selfcon_1stage_compress": (
         "one_stage",
-        "selfcon",
+        "crop_flip",
         f"{FEATURES} method.beta=1.0 method.tau=0.04 method.queue_size=16384",
     ),
-    "selfcon_1stage_crd": ("one_stage", "selfcon", f"{FEATURES} {SLOTS} method.beta=0.8 method.tau=0.07"),
+    "selfcon_1stage_crd": ("one_stage", "crop_flip", f"{FEATURES} {SLOTS} method.beta=0.8 method.tau=0.07"),
     "selfcon_1stage_mlcpc": (
         "one_stage",
-        "selfcon",
+        "crop_flip",
         f"{FEATURES} {SLOTS} method.beta=1.0 method.tau=0.07 method.alpha=0.01",
     ),
-    "selfcon_1stage_selfcon": ("one_stage", "selfcon", f"{FEATURES} method.beta=1.0 method.tau=3.0"),
-    "selfcon_1stage_sd": ("one_stage", "selfcon", "method.beta=0.5 method.soft=3.0"),
+    "selfcon_1stage_selfcon": ("one_stage", "crop_flip", f"{FEATURES} method.beta=1.0 method.tau=3.0"),
+    "selfcon_1stage_sd": ("one_stage", "crop_flip", "method.beta=0.5 method.soft=3.0"),
     "selfcon_1stage_released": (
         "one_stage",
-        "selfcon",
+        "crop_flip",
         "method.alpha=1.0 method.beta=0.0 method.gamma=34.285714285714285 method.tau=3.0",  # 0.8 tau / 0.07
     ),
     "sdssl_byol": ("sdssl", "sdssl", f"{DISTILLED} {SDSSL_TEACHER} method.beta=1.0 head.output_norm=none"),
@@ -177,14 +185,15 @@ CONFIGS = {
         "mcl",
         "mcl_imagenet",
         f"""{LABELLED} epochs=90.0 batch_size=256 method.tau=0.07 method.positives=1 method.negatives=8192
-            method.memory_momentum=0.5 learning_rate.peak=0.1 optimizer.nesterov=False optimizer.weight_decay=1e-4
+            method.memory_momentum=0.5 learning_rate.peak=0.1 optimizer.nesterov=True optimizer.weight_decay=1e-4
+            method.distillation=none method.distillation_weight=1.0
             schedule.name=step schedule.milestones=(30,60) schedule.decay=0.1""",
     ),
     "mcl_moco": (
         "mcl",
         "moco_v1",
-        f"""{MOCO_V1} epochs=200.0 batch_size=256 method.vcl=1.0 method.icl=1.0 method.queue_size=65536
-            method.teacher_momentum=0.999 learning_rate.peak=0.03 optimizer.nesterov=False
+        f"""{MOCO_V1} network.norm_group=32 epochs=200.0 batch_size=256 method.vcl=1.0 method.icl=1.0
+            method.queue_size=65536 method.teacher_momentum=0.999 learning_rate.peak=0.03 optimizer.nesterov=False
             optimizer.weight_decay=1e-4""",
     ),
     "moco": ("moco", "moco_v2", "schedule.name=cosine schedule.per=epoch method.tau=0.2 head.depth=2"),
@@ -207,7 +216,12 @@ CONFIGS = {
 """Per config: its family, its augmentation recipe, and its own values, all for its default argument."""
 
 IMAGENET = "batch_size=1024 head.dim=128 learning_rate.peak=0.075 "
+AFTER_1, AFTER_2 = "network.subnetworks=('block1',)", "network.subnetworks=('block2',)"
+BRANCHED = [name for name in CONFIGS if name.startswith("selfcon_")]
 VARIANTS = {
+    **{(name, "cifar100,wrn_16_8"): (CONFIGS[name][1], AFTER_1) for name in BRANCHED},
+    **{(name, "cifar100,vgg16_bn"): (CONFIGS[name][1], AFTER_1) for name in BRANCHED},
+    **{(name, "cifar100,resnet50"): (CONFIGS[name][1], AFTER_2) for name in BRANCHED},
     ("sdssl_byol", "imagenet,vit_small_32"): ("sdssl", "method.alpha=0.6 batch_size=4096"),
     ("sdssl_moco_v3", "imagenet,vit_small_32"): ("sdssl", "method.alpha=0.6 batch_size=4096"),
     ("sdssl_simclr", "imagenet,vit_small_32"): ("sdssl", "method.alpha=0.6 batch_size=4096"),
@@ -230,6 +244,10 @@ VARIANTS = {
     ("intriguing_swd", "imagenet,resnet50"): ("simclr_imagenet", IMAGENET),
     ("intriguing_swd_hypercube", "imagenet,resnet50"): ("simclr_imagenet", IMAGENET),
     ("intriguing_swd_hypersphere", "imagenet,resnet50"): ("simclr_imagenet", IMAGENET),
+    ("selfcon_s", "tiny_imagenet,resnet18"): (
+        "selfcon",
+        "augment.mean=(0.485,0.456,0.406) augment.std=(0.229,0.224,0.225) augment.size=0 network.stem=cifar",
+    ),
     ("moco", "cifar10,resnet18"): ("simclr_cifar", "method.tau=0.2 network.norm_group=32"),
     ("moco_v3", "imagenet,resnet50"): (
         "moco_v3",
@@ -239,3 +257,38 @@ VARIANTS = {
     ),
 }
 """Per config and other argument: the augmentation recipe, and what depends on the argument."""
+
+PLAIN_SGD = (
+    "optimizer.name=sgd optimizer.momentum=0.9 protocol.augment=crop_flip protocol.label_smoothing=0.0 "
+)
+NO_DECAY = f"{PLAIN_SGD} optimizer.nesterov=False optimizer.weight_decay=0.0 "
+CIFAR_CODE = """protocol.epochs=100 protocol.batch_size=512 protocol.init=torch protocol.crop_scale=(0.2,1.0)
+    judged=student """
+OF_60_75_90 = "schedule.name=step schedule.milestones=(60,75,90) schedule.decay=0.2 "
+DROPS = "schedule.name=step schedule.milestones=(60,80) schedule.decay=0.1 "
+OF_256 = "protocol.lr_scaling=linear protocol.crop_scale=(0.08,1.0) protocol.normalize=False "
+VIT_LINEAR = f"""{NO_DECAY} {OF_256} protocol.epochs=90 protocol.batch_size=1024 protocol.init=normal
+    schedule.name=cosine schedule.per=epoch schedule.warmup_epochs=0.0 schedule.final_fraction=0.0 """
+SIMCLR_LINEAR = f"""{PLAIN_SGD} {OF_256} optimizer.nesterov=True optimizer.decay=all protocol.init=zeros
+    protocol.learning_rates=(0.1,) schedule.name=cosine schedule.per=step schedule.warmup_epochs=0.0 judged=student """
+PROTOCOLS = {
+    "supcontrast": f"{NO_DECAY} {CIFAR_CODE} {OF_60_75_90} protocol.learning_rates=(5.0,)",
+    "simclr": f"{NO_DECAY} {CIFAR_CODE} {OF_60_75_90} protocol.learning_rates=(1.0,)",
+    "selfcon": f"{NO_DECAY} {CIFAR_CODE} {DROPS} protocol.learning_rates=(3.0,)",
+    "selfcon_paper": f"{PLAIN_SGD} {CIFAR_CODE} {DROPS} protocol.learning_rates=(5.0,) optimizer.weight_decay=1e-4",
+    "moco": f"""{NO_DECAY} {DROPS} protocol.learning_rates=(30.0,) protocol.lr_scaling=none protocol.epochs=100
+        protocol.batch_size=256 protocol.init=normal protocol.crop_scale=(0.08,1.0) judged=student""",
+    "moco_v3": f"{VIT_LINEAR} protocol.learning_rates=(3.0,) judged=student",
+    "moco_v3_resnet": f"{VIT_LINEAR} protocol.learning_rates=(0.1,) judged=student",
+    "sdssl": f"{VIT_LINEAR} protocol.learning_rates=(3.0,) judged=teacher",
+    "simclr_tensorflow": f"{SIMCLR_LINEAR} protocol.epochs=100 protocol.batch_size=512 optimizer.weight_decay=0.0",
+    "simclr_imagenet": f"{SIMCLR_LINEAR} protocol.epochs=90 protocol.batch_size=4096 optimizer.weight_decay=1e-6",
+    "supcon_imagenet": """protocol.learning_rates=(0.05,) protocol.lr_scaling=linear protocol.epochs=90
+        protocol.batch_size=6144 protocol.init=glorot protocol.normalize=True protocol.label_smoothing=0.05
+        optimizer.name=rmsprop optimizer.rate=0.9 optimizer.momentum=0.9 optimizer.eps=0.001
+        optimizer.weight_decay=1e-6 optimizer.decay=all schedule.name=exponential schedule.decay=0.97
+        schedule.epochs_per_decay=0.5 schedule.staircase=True schedule.warmup_epochs=12.0""",
+    "dino": f"""{NO_DECAY} {OF_256} protocol.learning_rates=(0.001,) protocol.epochs=100 protocol.batch_size=1024
+        protocol.init=normal schedule.name=cosine schedule.per=epoch judged=student""",
+}
+"""Per linear protocol, what the authors' code sets."""

@@ -6,13 +6,16 @@ import re
 import numpy as np
 import pytest
 from absl import flags
+from commandline import ROOT
 from config_files import FILES, PRETRAINING, default_argument, docstring, module, resolved
 from ml_collections import config_flags
+from published import VARIANTS
 
 from contrastive_jax.config.presets import words
 from contrastive_jax.config.schema import defaults
 from contrastive_jax.errors import InputError
-from contrastive_jax.experiment import CHOICES, section_class
+from contrastive_jax.experiment import CHOICES, assemble, section_class
+from contrastive_jax.linear_eval import parts
 
 STEMS = [file.stem for file in FILES]
 SHOWN = (
@@ -71,19 +74,26 @@ def test_the_body_shows_the_numbers_and_stays_short(name):
     assert len(text.splitlines()) <= 26
 
 
-@pytest.mark.parametrize("name", STEMS)
+@pytest.mark.parametrize("protocol", module("linear_eval")["PROTOCOLS"])
+def test_every_linear_protocol_assembles_and_is_documented(protocol):
+    get_config = module("linear_eval")["get_config"]
+    _, built = parts({**get_config(protocol).to_dict(), "pretrained": "somewhere"})
+    assert built.schedule.schedule(1.0, epochs=built.epochs, steps_per_epoch=10.0)(0) >= 0
+    assert f"\n    {protocol} " in docstring("linear_eval")
+    assert f"| `{protocol}` |" in (ROOT / "docs" / "evaluation.md").read_text()
+
+
+@pytest.mark.parametrize("name", [stem for stem in STEMS if stem != "linear_eval"])
 def test_the_config_assembles(name):
-    config = module(name)["get_config"]().to_dict()
-    if name == "linear_eval":
-        from contrastive_jax.linear_eval import parts
+    experiment = assemble(module(name)["get_config"]().to_dict())
+    assert experiment.method(num_classes=10, labels=np.arange(2000) % 10).views >= 1
+    assert experiment.learning_rate_schedule(100)(0) >= 0
 
-        parts({**config, "pretrained": "somewhere"})
-    else:
-        from contrastive_jax.experiment import assemble
 
-        parts = assemble(config)
-        assert parts.method(num_classes=10, labels=np.arange(2000) % 10).views >= 1
-        assert parts.learning_rate_schedule(100)(0) >= 0
+@pytest.mark.parametrize("name, argument", VARIANTS)
+def test_the_config_assembles_for_other_arguments(name, argument):
+    experiment = assemble(module(name)["get_config"](argument).to_dict())
+    assert experiment.method(num_classes=10, labels=np.arange(2000) % 10).views >= 1
 
 
 @pytest.mark.parametrize("name", ["supcon", "moco", "sdssl_byol", "intriguing_swd", "selfcon_1stage_crd"])

@@ -2,10 +2,11 @@
 
 import pytest
 from config_files import PRETRAINING, changed, default_argument, docstring, flat, resolved
-from published import CONFIGS, FAMILIES, VARIANTS, fields
+from published import CONFIGS, FAMILIES, PROTOCOLS, VARIANTS, fields
 
 from contrastive_jax.config.presets import pretraining
 from contrastive_jax.recipes import augmentations
+from contrastive_jax.train.schedules import scaled_peak
 
 
 def wrong(config: dict, expected: dict) -> dict:
@@ -47,6 +48,47 @@ def test_a_config_follows_its_argument(name, argument):
     recipe, own = VARIANTS[name, argument]
     config, own = resolved(name, argument), fields(own)
     assert wrong(config, augmentation(recipe, argument) | own) == {}
+
+
+RATES = {
+    "cross_entropy": 0.8,
+    "supcon_cross_entropy": 0.8,
+    "selfcon_s": 0.125,
+    "selfcon_1stage_selfcon": 0.5,
+    "intriguing_nt_xent": 0.2 * 128**0.5,
+    "mcl_bank": 0.1,
+    "mcl_moco": 0.03,
+    "sdssl_moco_v3": 6e-4,
+    "byol": 3.2,
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_the_peak_at_the_configs_own_batch_is_the_published_rate(name):
+    config = resolved(name)
+    peak, rule, reference = (config[f"learning_rate.{f}"] for f in ("peak", "scaling", "reference_batch"))
+    found = scaled_peak(peak, rule, batch_size=config["batch_size"], reference=reference)
+    assert found == pytest.approx(RATES[name])
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_linear_protocol_has_its_authors_values(name):
+    assert wrong(resolved("linear_eval", name), fields(PROTOCOLS[name])) == {}
+
+
+JUDGED_BY = {
+    "moco": ("moco", "moco_v1", "mcl_moco"),
+    "moco_v3": ("moco_v3", "sdssl_simclr", "sdssl_simclr_baseline", "sdssl_simclr_same_view"),
+    "sdssl": ("sdssl_byol", "sdssl_byol_baseline", "sdssl_moco_v3", "sdssl_moco_v3_baseline"),
+    "simclr_tensorflow": [name for name in CONFIGS if name.startswith("intriguing_")],
+    "supcontrast": [n for n in CONFIGS if n.startswith("supcon_") and n != "supcon_s"],
+    "selfcon": [name for name in CONFIGS if name.startswith("selfcon_")],
+}
+
+
+@pytest.mark.parametrize("protocol, name", [(p, name) for p, names in JUDGED_BY.items() for name in names])
+def test_a_config_is_judged_as_its_authors_do(protocol, name):
+    assert f"configs/linear_eval.py:{protocol} --config.pretrained=" in docstring(name)
 
 
 def test_one_stage_configs_document_the_logit_form():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AbstractDevice, AbstractMesh, AxisType
 from similarity_cases import (
     ALL,
     L_IN,
@@ -22,6 +23,7 @@ from similarity_cases import (
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.similarity import PairMask, Rows, dense, row_stats, streamed_stats
+from contrastive_jax.similarity.sweep import TILE_ELSEWHERE, tile_size
 
 # Lengths that tiles of 8 do not divide.
 CASES = {"same": (rows(29), None), "other": (rows(29), rows(21, seed=1))}
@@ -121,6 +123,19 @@ def test_auto_takes_the_matrix_where_it_is_small_or_masked(monkeypatch):
         jax.eval_shape(lambda a, m: row_stats(a, a, tau=TAU, mask=m), anchors, given)
     jax.eval_shape(lambda a, c: row_stats(a, c, tau=TAU), large, rows(256))
     assert taken == ["dense", "blockwise", "dense", "dense"]
+    with programs_for("gpu"):
+        assert tile_size() == TILE_ELSEWHERE
+        jax.eval_shape(lambda a: row_stats(a, a, tau=TAU), large)
+    assert taken[4:] == ["dense"], (
+        "the sizes are those of the devices that the program is for, not of this machine"
+    )
+
+
+def programs_for(platform):
+    """As if the mesh had one device of that platform."""
+    device = AbstractDevice(device_kind="", num_cores=None, platform=platform)
+    mesh = AbstractMesh((1,), ("data",), axis_types=(AxisType.Auto,), abstract_device=device)
+    return jax.sharding.use_abstract_mesh(mesh)
 
 
 def test_a_mask_expresses_pairs_that_ids_cannot():

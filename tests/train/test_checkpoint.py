@@ -52,3 +52,18 @@ def test_due_every_so_many_steps(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints", every_steps=3)
     assert [step for step in range(1, 10) if checkpoints.due(step)] == [3, 6, 9]
     checkpoints.close()
+
+
+def test_looking_and_reading_warn_of_nothing(saved, caplog):
+    looking = Checkpoints(saved[0], read_only=True)
+    looking.restore(saved[1])
+    arrays = looking.arrays()
+    looking.close()
+    assert int(arrays["step"]) == 0 and not caplog.records
+
+
+def test_looking_where_nothing_is_makes_no_folder(tmp_path):
+    looking = Checkpoints(tmp_path / "checkpoints", read_only=True)
+    with pytest.raises(InputError, match="holds no checkpoint"):
+        looking.arrays()
+    assert not list(tmp_path.iterdir())

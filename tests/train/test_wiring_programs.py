@@ -139,7 +139,7 @@ class Extract:
     def __init__(self):
         self.keys = []
 
-    def __call__(self, params, collections, images, key=None):
+    def __call__(self, params, collections, images, key=None, extents=None):
         self.keys.append(None if key is None else tuple(np.asarray(jax.random.key_data(key))))
         drawn = jax.random.key(0) if key is None else key
         return {"final": np.asarray(jax.random.normal(drawn, (len(images), 4)))}

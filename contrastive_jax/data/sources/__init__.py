@@ -12,7 +12,8 @@ A file of this folder defines `load`, and the function of an import path has the
     load(location: str, split: str, data_dir: str) -> Dataset | EncodedImages
 
 So a new source is a new file and nothing else, imported only when it is asked for. It returns `EncodedImages` if its
-images vary in size or are too many to decode in advance.
+images vary in size (`varies`, and then a square `image_shape` that the config may replace) or are too many to decode in
+advance.
 """
 
 import importlib
@@ -21,16 +22,20 @@ from collections.abc import Callable
 
 from contrastive_jax.config import registry
 from contrastive_jax.data.dataset import Dataset
-from contrastive_jax.data.encoded import EncodedImages, ImageSet
+from contrastive_jax.data.encoded import USUAL_CANVAS, EncodedImages, ImageSet
 from contrastive_jax.errors import InputError, nearest
 
 
-def load(name: str, split: str, data_dir: str = "", image_size: int = 0) -> Dataset:
+def load(
+    name: str, split: str, data_dir: str = "", image_size: int = 0, canvas: int = USUAL_CANVAS
+) -> Dataset:
     """Loads one split into memory, decoded. The arguments are those of `open_split`."""
-    return open_split(name, split, data_dir, image_size).in_memory()
+    return open_split(name, split, data_dir, image_size, canvas).in_memory()
 
 
-def open_split(name: str, split: str, data_dir: str = "", image_size: int = 0) -> ImageSet:
+def open_split(
+    name: str, split: str, data_dir: str = "", image_size: int = 0, canvas: int = USUAL_CANVAS
+) -> ImageSet:
     """Opens one split, encoded if its source keeps it encoded.
 
     Args:
@@ -38,8 +43,10 @@ def open_split(name: str, split: str, data_dir: str = "", image_size: int = 0) -
         says what its location is.
       split: `train`, `test`, or a range of one: `train[:90%]`, `train[100:200]`.
       data_dir: directory of prepared or unpacked data sets; "" is the source's default.
-      image_size: height and width that pictures are decoded to. 0 keeps their size if all have the same size of at
-        most 256 pixels, and means 224 otherwise. Arrays are never resized.
+      image_size: longest side that pictures are decoded to, with their aspect ratio; squares of one size become
+        squares of this size. 0 keeps their size if all have the same size of at most 256 pixels, and means `canvas`
+        otherwise. Arrays are never resized.
+      canvas: longest side of pictures that vary in size, or are larger, if `image_size` is 0.
 
     Raises:
       InputError: unknown source or split, missing data, or data that cannot be trained on.
@@ -53,10 +60,12 @@ def open_split(name: str, split: str, data_dir: str = "", image_size: int = 0) -
             f"the data source '{name}' returned a {type(images).__name__}; it must return a"
             " contrastive_jax.data.dataset.Dataset or a contrastive_jax.data.encoded.EncodedImages."
         )
-    if not image_size or images.image_shape[:2] == (image_size, image_size):
+    encoded = isinstance(images, EncodedImages)
+    side = image_size or (canvas if encoded and images.varies else 0)
+    if not side or images.image_shape[:2] == (side, side):
         return images
-    if isinstance(images, EncodedImages):
-        return images.resized(image_size)
+    if encoded:
+        return images.resized(side)
     height, width, _ = images.image_shape
     raise InputError(
         f"images of '{images.name}' are arrays of {height}x{width} and cannot be decoded to {image_size}; "

@@ -42,11 +42,11 @@ def load(location: str, split: str, data_dir: str) -> EncodedImages:
     part = parse_split(split, _names(folders))
     train = _listing(folders["train"], root, None)
     listing = train if part.name == "train" else _held_out(part.name, folders, root, train.classes)
-    shape = usual_shape(train.files(), CHANNELS)  # of the training pictures, for all splits
+    shape, varies = usual_shape(train.files(), CHANNELS)  # of the training pictures, for all splits
     n = len(listing.paths)
     order = permutation(n, seed=0, epoch=0)
     labels = no_labels(n) if listing.labels is None else np.array(listing.labels, np.int32)
-    whole = EncodedImages(listing.files(), order, labels[order], len(listing.classes), name, shape)
+    whole = EncodedImages(listing.files(), order, labels[order], len(listing.classes), name, shape, varies)
     return whole.subset(part.rows(n))
 
 

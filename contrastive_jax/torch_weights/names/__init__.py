@@ -84,7 +84,11 @@ def leaf_path(path: tuple[Any, ...]) -> str:
 
 def table(naming: str) -> ModuleType:
     """The table in the file `<naming>.py`."""
-    known = [module.name for module in pkgutil.iter_modules(__path__)]
-    if naming not in known:
-        raise InputError(f"there is no table of names '{naming}': {nearest(naming, known)}")
+    if naming not in tables():
+        raise InputError(f"there is no table of names '{naming}': {nearest(naming, tables())}")
     return importlib.import_module(f"{__name__}.{naming}")
+
+
+def tables() -> list[str]:
+    """All tables by name."""
+    return [module.name for module in pkgutil.iter_modules(__path__)]
