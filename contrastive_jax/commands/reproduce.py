@@ -17,6 +17,7 @@ the run is as long as the published one.
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from contrastive_jax.config.flags import Command, Flag
@@ -61,7 +62,7 @@ def run(tables: list[Table], where: pathlib.Path, name: str, **how: Any) -> None
 
 
 def overview(where: pathlib.Path) -> str:
-    """The papers and how many of their rows have a command."""
+    """The papers."""
     lines = []
     for name in ledger.papers(where):
         paper = ledger.read(where, name)
@@ -79,10 +80,14 @@ def contents(paper: Paper, where: pathlib.Path) -> str:
     return "\n".join([paper.title, "", *lines])
 
 
-def counts(rows: list[Row] | tuple[Row, ...], where: pathlib.Path) -> str:
+def counts(rows: Sequence[Row], where: pathlib.Path) -> str:
+    """How many numbers there are, and what is there for them."""
     entries = results.read(where)
-    run = sum(bool(results.of(row, entries)) for row in rows)
-    return f"{len(rows)} numbers: {sum(row.can_run for row in rows)} have their commands, {run} were run"
+    ready = sum(row.can_run for row in rows)
+    trained = sum(row.can_train for row in rows) - ready
+    done = sum(bool(results.of(row, entries)) for row in rows)
+    half = f"{trained} can be trained but not judged yet, " if trained else ""
+    return f"{len(rows)} numbers: {ready} can be run, {half}{done} were run"
 
 
 def whole(paper: Paper, table: Table, where: pathlib.Path) -> str:
