@@ -47,11 +47,13 @@ def of(row: Row, entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]
 def ours(runs: Iterable[Mapping[str, Any]]) -> list[str]:
     """A line for each kind of run: mean and spread over its seeds, epochs and hardware; or `not run`.
 
-    Runs are of a kind if they differ in the seed alone. The newest run of a seed counts.
+    Runs are of a kind if they differ in the seed alone. The newest run of a seed counts. The mark of uncommitted
+    changes is left out: every run changes the ledger itself.
     """
     kinds: dict[tuple, dict[int, float]] = {}
     for run in runs:
-        kind = (run["epochs"], run["published_epochs"], run["changed"], run["hardware"], run["commit"])
+        commit = run["commit"].removesuffix("-dirty")
+        kind = (run["epochs"], run["published_epochs"], run["changed"], run["hardware"], commit)
         kinds.setdefault(kind, {})[run["seed"]] = run["value"]
     return [_line(kind, by_seed) for kind, by_seed in kinds.items()] or ["not run"]
 

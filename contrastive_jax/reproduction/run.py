@@ -8,31 +8,21 @@ import json
 import os
 import pathlib
 import platform
-import tempfile
-import time
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
 from contrastive_jax import linear_eval, main
-from contrastive_jax.data.batches import check_batch_size
-from contrastive_jax.data.order import Order
 from contrastive_jax.errors import InputError
-from contrastive_jax.experiment import Experiment, assemble
-from contrastive_jax.parallel.mesh import make_mesh
+from contrastive_jax.experiment import assemble
 from contrastive_jax.reproduction import budget as budgets
 from contrastive_jax.reproduction import results
-from contrastive_jax.reproduction.budget import Costs, spoken
+from contrastive_jax.reproduction.budget import spoken
 from contrastive_jax.reproduction.ledger import CHECKOUT, CONFIGS, Row, as_flags, overrides
+from contrastive_jax.reproduction.timing import measure
 from contrastive_jax.train import schedules
-from contrastive_jax.train.run_directory import RunDirectory, environment, write_json
-from contrastive_jax.train.state import create
-from contrastive_jax.train.step import Training
+from contrastive_jax.train.run_directory import write_json
 
 CONFIGS_HERE = str(CHECKOUT / CONFIGS)
-TIMED_SECONDS = 10.0
-"""Steps are timed for this long, and one at least."""
 
 
 def pretraining_config(row: Row, changed: str = "", seed: int = 0) -> dict[str, Any]:
@@ -88,7 +78,7 @@ def run_row(
         work.mkdir(parents=True, exist_ok=True)
         write_json(work / "plan.json", plan)
     config = budgets.shortened(published, plan["epochs"])
-    say_plan(published, config)
+    print(plan_in_words(published, config, changed), flush=True)
 
     main.pretrain(config, workdir=str(work / "run"))
     linear_eval.judge(evaluation)
@@ -147,70 +137,16 @@ def affordable_epochs(published: Mapping[str, Any], evaluation: Mapping[str, Any
     return epochs
 
 
-def say_plan(published: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Prints what differs from the published run."""
+def plan_in_words(published: Mapping[str, Any], config: Mapping[str, Any], changed: str) -> str:
+    """What differs from the published run."""
+    but = f", but for {changed}" if changed else ""
     if config["epochs"] == published["epochs"]:
-        print(f"as published: {published['epochs']:g} epochs.", flush=True)
-        return
+        return f"as published: {published['epochs']:g} epochs{but}."
     schedule, before = config["schedule"], published["schedule"]
     moved = [f"{key} {before[key]} -> {schedule[key]}" for key in before if before[key] != schedule[key]]
     words = f"; the schedule shrinks in proportion ({', '.join(moved)})" if moved else ""
-    print(
-        f"SCALED: {config['epochs']:g} of {published['epochs']:g} published epochs{words}. All else is as published.",
-        flush=True,
-    )
-
-
-def measure(experiment: Experiment, evaluation: Mapping[str, Any]) -> Costs:
-    """Times real steps of the experiment, on its data and in its pipeline; nothing of them is kept."""
-    began = time.perf_counter()
-    images = experiment.open(experiment.data.train_split)
-    check_batch_size(experiment.run.batch_size, len(images), jax.device_count())
-    mesh = make_mesh(cohort=experiment.run.cohort_devices)
-    fields = experiment.run
-    order = Order(experiment.sampler, images.labels, fields.seed, fields.batch_size)
-    method = experiment.method(num_classes=images.num_classes, labels=images.labels)
-    schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
-    optimizer = experiment.transform(method, schedule)
-    training = Training(method, optimizer, schedule, experiment.recipe, mesh, fields.micro_batches)
-    state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
-    total = experiment.total_steps(len(images))
-    with tempfile.TemporaryDirectory() as folder:
-        run = RunDirectory(pathlib.Path(folder))
-        step, batches = main.open_feed(experiment, training, images, order, run, first=0, total=total)
-        state, metrics = step(state, next(batches))
-        jax.block_until_ready(metrics)
-        timed = time.perf_counter()
-        start, steps = timed - began, 0
-        for batch in batches:
-            state, metrics = step(state, batch)
-            jax.block_until_ready(metrics)
-            steps += len(metrics["loss"])
-            if time.perf_counter() - timed > TIMED_SECONDS:
-                break
-        seconds = (time.perf_counter() - timed) / max(steps, 1)
-        batches.close()
-    settings, protocol = linear_eval.parts(dict(evaluation))
-    train, test = judged_images(experiment, settings.source, len(images))
-    after = budgets.evaluation_seconds(
-        step=seconds,
-        batch_size=fields.batch_size,
-        views=method.views,
-        train=train,
-        test=test,
-        epochs=protocol.epochs,
-        rates=len(protocol.learning_rates),
-        augmented=protocol.augment != "none",
-    )
-    spent = time.perf_counter() - began
-    return Costs(spent, start, seconds, order.steps_per_epoch, after)
-
-
-def judged_images(experiment: Experiment, source: str, train: int) -> tuple[int, int]:
-    """Numbers of images that the evaluation trains and tests on; those of the run's data set if it has no other."""
-    if source:
-        return train, train  # opening another set only to count it is not worth it
-    return train, len(experiment.open(experiment.data.test_split))
+    epochs = f"{config['epochs']:g} of {published['epochs']:g} published epochs"
+    return f"SCALED: {epochs}{words}. All else is as published{but}."
 
 
 def entry_of(
@@ -223,7 +159,7 @@ def entry_of(
     """What the ledger keeps of a run."""
     pretrained = json.loads((run / "summary.json").read_text())
     judged = json.loads((run / evaluation["folder"] / "summary.json").read_text())
-    here = environment()
+    here = json.loads((run / "environment.jsonl").read_text().splitlines()[-1])
     return {
         "date": datetime.date.today().isoformat(),
         "paper": row.paper,

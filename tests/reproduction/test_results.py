@@ -43,7 +43,12 @@ def test_a_damaged_line_is_named(tmp_path):
 
 
 def test_seeds_are_averaged_and_a_newer_run_of_a_seed_replaces_the_older():
-    runs = [entry(value=10.0), entry(value=70.0), entry(seed=1, value=72.0), entry(epochs=1000.0, value=76.0)]
+    runs = [
+        entry(value=10.0),
+        entry(value=70.0),
+        entry(seed=1, value=72.0, commit="abc-dirty"),
+        entry(epochs=1000.0, value=76.0),
+    ]
     assert results.ours(runs) == [
         "71.00 ± 1.41 (2 seeds, SCALED: 20 of 1000 epochs, 1 x a GPU, abc)",
         "76.00 (1 seed, as published, 1 x a GPU, abc)",

@@ -8,7 +8,7 @@ import pytest
 from contrastive_jax import main
 from contrastive_jax.errors import InputError
 from contrastive_jax.reproduction import ledger, run
-from contrastive_jax.reproduction.budget import Costs
+from contrastive_jax.reproduction.budget import Costs, shortened
 from contrastive_jax.reproduction.run import open_plan, value_of
 
 TOML = """
@@ -90,6 +90,16 @@ def test_too_few_epochs_for_the_published_schedule_are_refused(monkeypatch, caps
         InputError, match="buys 1 of 1000 epochs, in which the published schedule does not reach half"
     ):
         run.affordable_epochs(published, {}, "65s")
+
+
+def test_what_differs_from_the_published_run_is_said():
+    published = {"epochs": 200.0, "schedule": {"milestones": (120, 160), "decay": 0.1}}
+    assert run.plan_in_words(published, published, "") == "as published: 200 epochs."
+    assert run.plan_in_words(published, published, "seed=1") == "as published: 200 epochs, but for seed=1."
+    assert run.plan_in_words(published, shortened(published, 20.0), "precision=float32") == (
+        "SCALED: 20 of 200 published epochs; the schedule shrinks in proportion (milestones (120, 160) -> (12, 16))."
+        " All else is as published, but for precision=float32."
+    )
 
 
 def test_the_published_kind_of_number_is_taken():
