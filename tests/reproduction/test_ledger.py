@@ -28,16 +28,26 @@ TRAINED = list({tuple(row.pretraining_flags()): row for row in reversed(ROWS) if
 JUDGED = list({tuple(row.evaluation_flags("runs/a")): row for row in ROWS if row.can_run}.values())
 """A row for every evaluation."""
 CLASSES = {"cifar100": 100, "tiny_imagenet": 200, "imagenet": 1000}
-UNSEEN = ("epochs", "batch_size", "learning_rate", "schedule", "optimizer", "data")
+UNSEEN = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "schedule",
+    "optimizer",
+    "sampler",
+    "data",
+    "augment.recipe",
+)
 """What networks do not depend on."""
 
 
-def network_flags(row: Row) -> tuple[str, ...]:
-    flags = row.pretraining_flags()
-    return tuple(flag for flag in flags if not flag.startswith(tuple(f"--config.{name}" for name in UNSEEN)))
+def networks_of(row: Row) -> tuple:
+    settings = row.settings
+    fields = {key: value for key, value in row.overrides.items() if not key.startswith(UNSEEN)}
+    return settings.config, settings.network, settings.pixels, *fields.items()
 
 
-NETWORKS = list({network_flags(row): row for row in reversed(TRAINED)}.values())
+NETWORKS = list({networks_of(row): row for row in reversed(TRAINED)}.values())
 """A row for every set of networks."""
 SAMPLE = ("selfcon_m", "mcl", "sdssl_byol", "intriguing_swd")
 each_table = pytest.mark.parametrize("paper, table", TABLES, ids=[f"{p}-{t.name}" for p, t in TABLES])
