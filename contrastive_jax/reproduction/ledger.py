@@ -27,9 +27,9 @@ from typing import Any
 
 from contrastive_jax.errors import InputError, nearest
 
-CHECKOUT = pathlib.Path(__file__).parents[2]
-"""Where `configs/` and `reproduction/` are, unless the package is installed without them."""
-CONFIGS = "configs"
+ABOVE = pathlib.Path(__file__).parents[2]
+"""A checkout, unless the package is installed without one."""
+CONFIGS, FOLDER = "configs", "reproduction"
 PRETRAIN = "python -m contrastive_jax.main"
 LINEAR_EVAL = "python -m contrastive_jax.linear_eval"
 NOT_PRINTED = "?"
@@ -201,13 +201,18 @@ def find_row(tables: Iterable[Table], name: str) -> Row:
     raise InputError(f"there is no row '{name}': {nearest(name.lower(), [row.name for row in rows])}")
 
 
+def checkout() -> pathlib.Path:
+    """Where `configs/` and `reproduction/` are: around this package, or else the current directory."""
+    return ABOVE if (ABOVE / FOLDER).is_dir() else pathlib.Path()
+
+
 def find_folder(given: str = "") -> pathlib.Path:
-    """The folder of the ledger: `given`, or that of the checkout which this package is part of.
+    """The folder of the ledger: `given`, or that of the checkout.
 
     Raises:
       InputError: it does not exist.
     """
-    folder = pathlib.Path(given) if given else CHECKOUT / "reproduction"
+    folder = pathlib.Path(given) if given else checkout() / FOLDER
     if folder.is_dir():
         return folder
     if given:

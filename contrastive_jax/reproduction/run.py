@@ -17,24 +17,28 @@ from contrastive_jax.experiment import assemble
 from contrastive_jax.reproduction import budget as budgets
 from contrastive_jax.reproduction import results
 from contrastive_jax.reproduction.budget import spoken
-from contrastive_jax.reproduction.ledger import CHECKOUT, CONFIGS, Row, as_flags, overrides
+from contrastive_jax.reproduction.ledger import CONFIGS, Row, as_flags, checkout, overrides
 from contrastive_jax.reproduction.timing import measure
 from contrastive_jax.train import schedules
 from contrastive_jax.train.run_directory import write_json
-
-CONFIGS_HERE = str(CHECKOUT / CONFIGS)
 
 
 def pretraining_config(row: Row, changed: str = "", seed: int = 0) -> dict[str, Any]:
     """The published config of a row, with the user's changes."""
     return main.COMMAND.composed(
-        [*row.pretraining_flags(CONFIGS_HERE), f"--config.seed={seed}", *as_flags(overrides(changed))]
+        [
+            *row.pretraining_flags(str(checkout() / CONFIGS)),
+            f"--config.seed={seed}",
+            *as_flags(overrides(changed)),
+        ]
     )
 
 
 def evaluation_config(row: Row, run: str) -> dict[str, Any]:
     """The config of the row's evaluation of the run directory `run`, without the controls."""
-    return linear_eval.COMMAND.composed([*row.evaluation_flags(run, CONFIGS_HERE), "--config.controls=False"])
+    return linear_eval.COMMAND.composed(
+        [*row.evaluation_flags(run, str(checkout() / CONFIGS)), "--config.controls=False"]
+    )
 
 
 def run_row(

@@ -235,7 +235,9 @@ def test_tables_and_rows_are_found_by_several_spellings():
 
 
 def test_an_installed_package_says_where_the_ledger_is(monkeypatch, tmp_path):
-    monkeypatch.setattr(ledger, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(ledger, "ABOVE", tmp_path)
+    assert ledger.papers(ledger.find_folder()) == sorted(PAPERS)  # the current directory is a checkout
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="in the folder reproduction/ of a checkout"):
         ledger.find_folder()
     with pytest.raises(InputError, match="is not a folder"):
