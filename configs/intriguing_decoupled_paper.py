@@ -10,7 +10,7 @@ version). The learning rate is 0.2 sqrt(batch) on CIFAR-10 and 0.075 sqrt(batch)
 4 are the paper's heads (2 is its default), and `--config.epochs` 100 to 800 its runs.
 
 The notebook's form (`intriguing_decoupled.py`) divides the alignment by the dimension and has no factor tau: its tau
-1.0, lambda 0.1 and factor 1000 are lambda 6.4 and factor 15.6 here (64 dimensions). The body instead has NT-Xent's
+1.0, lambda 0.1 and factor 1000 are lambda 6.4 and factor 15.625 here (64 dimensions). The body instead has NT-Xent's
 point, lambda = tau = 0.2, from which `--config.method.lam` and `--config.method.tau` move. At lambda = tau expect the
 accuracies of `intriguing_nt_xent.py`.
 """

@@ -6,7 +6,7 @@
 Argument: dataset,network (default imagenet,resnet18).
 
 Recipe: MoCo's (`moco_v1.py`); the four terms weigh 1. As there, BatchNorm sees the 32 images of one of eight GPUs and
-the keys are shuffled over them. The authors used eight RTX 3090. MoCo v2 is `--config.head.depth=2
+the keys are shuffled over them. The authors used eight RTX 3090. MoCo v2 (`moco.py`) is `--config.head.depth=2
 --config.method.tau=0.2 --config.schedule.name=cosine --config.schedule.per=epoch --config.augment.recipe=moco_v2`.
 Expected linear top-1 on ImageNet, mean of three runs, Table 5:
 

@@ -106,6 +106,12 @@ class Command:
         except KeyboardInterrupt as signal:
             return self._stop(130, str(signal) or "interrupted.")
 
+    def composed(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """The config that the command would get from a command line. Raises InputError as `main` reports it."""
+        if self.config is None:
+            raise TypeError(f"the command {self.name} has no config")
+        return _config(self.config, self.parse(arguments))
+
     def _stop(self, status: int, words: str) -> int:
         """Says why the command ends before its work is done, and returns its exit status."""
         sys.stdout.flush()
