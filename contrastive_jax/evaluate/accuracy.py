@@ -1,10 +1,11 @@
-"""Top-k hits, and the ensemble of exits."""
+"""Top-k hits, the mean accuracy of classes, and the ensemble of exits."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 ENSEMBLE = "ensemble"
@@ -22,6 +23,17 @@ def hits(
     before = _like(classes[None, :] < labels[:, None], logits)
     rank = jnp.sum(not_below | ((logits == own) & before), axis=-1)
     return rank < k
+
+
+def mean_per_class(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> float:
+    """Mean over classes of the share of their examples that are classified correctly, in percent.
+
+    The metric of Aircraft, Pets, Caltech-101 and Flowers (Chen et al. 2020, B.8). Classes without test examples are
+    excluded from the mean.
+    """
+    counts = np.bincount(labels)
+    correct = np.bincount(labels[predictions == labels], minlength=len(counts))
+    return 100 * float(np.mean(correct[counts > 0] / counts[counts > 0]))
 
 
 def with_ensemble(logits: dict[str, Float[Array, "*heads n classes"]]) -> dict[str, Array]:

@@ -2,9 +2,9 @@
 
     s = f_test . f_train (L2-normalised),  score(c) = sum over the k nearest of class c of exp(s / tau)
 
-Similarities are computed in blocks of test rows and, for each, in blocks of training rows with a running list of the
-nearest, so memory does not grow with the product of the two. Ties in similarity rank by training row, ties in score by
-class.
+Similarities are computed in blocks of training rows and, for each, in blocks of test rows with a running list of the
+nearest: memory does not grow with the product of the two, and a training set on the host is read once. Ties in
+similarity rank by training row, ties in score by class.
 """
 
 import functools
@@ -41,7 +41,6 @@ def accuracy(
     return result
 
 
-@functools.partial(jax.jit, static_argnames=("classes", "ks", "tau", "test_block", "train_block"))
 def predict(
     train: Float[Array | np.ndarray, "train dim"],
     train_labels: Int[Array | np.ndarray, " train"],
@@ -55,46 +54,63 @@ def predict(
 ) -> Int[Array, "k test top"]:
     """The five classes (all, if there are fewer) with the highest scores, best first, for every k.
 
-    If k exceeds the training set, every row votes.
-    """
-    train, test = (l2_normalize(jnp.asarray(x).astype(float)) for x in (train, test))
-    nearest = min(max(ks), train.shape[0])
-    blocks, rows = _blocks(train, train_block)
-    labels = jnp.asarray(train_labels)
+    Exact: every pair is compared. If k exceeds the training set, every row votes.
 
-    def of_block(queries):
-        similarity, row = _nearest(queries, blocks, rows, nearest)
-        weight = jnp.exp(similarity / tau)
-        votes = [
-            _votes(jnp.where(jnp.arange(nearest)[None, :] < k, weight, 0.0), labels[row], classes) for k in ks
-        ]
+    Args:
+      train: training features; on the host, a memory map for example, at most two blocks are on the device at a time.
+      train_labels: their classes, from 0.
+      test: test features, all on the device.
+      classes: number of classes.
+      ks: numbers of neighbours.
+      tau: temperature of the votes.
+      test_block, train_block: rows compared at a time.
+    """
+    nearest = min(max(ks), train.shape[0])
+    queries = _blocks(l2_normalize(jnp.asarray(test).astype(float)), test_block)
+    best = (
+        jnp.full((*queries.shape[:2], nearest), -jnp.inf, queries.dtype),
+        jnp.full((*queries.shape[:2], nearest), -1),
+    )
+    size = min(train_block, train.shape[0])
+    for start in range(0, train.shape[0], size):
+        block = train[start : start + size]
+        before, best = best, _merge(best, queries, _padded(block, size), start, block.shape[0])
+        jax.block_until_ready(before)  # or all blocks would be sent before the first is compared
+    ranked = _ranked(*best, jnp.asarray(train_labels), classes, ks, tau)
+    return jnp.moveaxis(ranked.reshape(-1, *ranked.shape[2:])[: test.shape[0]], 1, 0)
+
+
+@jax.jit
+def _merge(best, queries: Float[Array, "blocks query dim"], block: Float[Array, "row dim"], start, rows):
+    """The lists of the nearest after the first `rows` of a block of training rows, of which the first is `start`."""
+    x, place = l2_normalize(block.astype(float)), jnp.arange(block.shape[0])
+
+    def of_block(found):
+        queries, values, numbers = found
+        similarity = jnp.matmul(queries, x.T, precision=jax.lax.Precision.HIGHEST)
+        similarity = jnp.where(place[None, :] < rows, similarity, -jnp.inf)
+        row = jnp.broadcast_to(start + place[None, :], similarity.shape)
+        # The list comes first and top_k prefers the earlier of equal values, so lower row numbers win.
+        joined = [jnp.concatenate([old, new], axis=1) for old, new in ((values, similarity), (numbers, row))]
+        values, chosen = jax.lax.top_k(joined[0], values.shape[1])
+        return values, jnp.take_along_axis(joined[1], chosen, axis=1)
+
+    return jax.lax.map(of_block, (queries, *best))
+
+
+@functools.partial(jax.jit, static_argnames=("classes", "ks"))
+def _ranked(
+    similarity, row, labels, classes: int, ks: tuple[int, ...], tau
+) -> Int[Array, "blocks query k top"]:
+    """The classes by their votes, most first."""
+
+    def of_block(found):
+        similarity, row = found
+        weight, rank = jnp.exp(similarity / tau), jnp.arange(similarity.shape[1])[None, :]
+        votes = [_votes(jnp.where(rank < k, weight, 0.0), labels[row], classes) for k in ks]
         return jnp.stack([jax.lax.top_k(v, min(5, classes))[1] for v in votes], axis=1)
 
-    queries, _ = _blocks(test, test_block)
-    ranked = jax.lax.map(of_block, queries)  # [block, row, k, top]
-    ranked = ranked.reshape(-1, *ranked.shape[2:])[: test.shape[0]]
-    return jnp.moveaxis(ranked, 1, 0)
-
-
-def _nearest(queries, blocks, rows, k: int) -> tuple[Float[Array, "query k"], Int[Array, "query k"]]:
-    """The k most similar training rows, most similar first, by merging one block after the other."""
-
-    def merge(best, block):
-        x, row = block
-        similarity = jnp.matmul(queries, x.T, precision=jax.lax.Precision.HIGHEST)
-        similarity = jnp.where(row[None, :] >= 0, similarity, -jnp.inf)
-        row = jnp.broadcast_to(row[None, :], similarity.shape)
-        # The list comes first and top_k prefers the earlier of equal values, so lower row numbers win.
-        joined = [jnp.concatenate([old, new], axis=1) for old, new in zip(best, (similarity, row))]
-        values, place = jax.lax.top_k(joined[0], k)
-        return (values, jnp.take_along_axis(joined[1], place, axis=1)), None
-
-    empty = (
-        jnp.full((queries.shape[0], k), -jnp.inf, queries.dtype),
-        jnp.full((queries.shape[0], k), -1, rows.dtype),
-    )
-    best, _ = jax.lax.scan(merge, empty, (blocks, rows))
-    return best
+    return jax.lax.map(of_block, (similarity, row))
 
 
 def _votes(
@@ -103,11 +119,12 @@ def _votes(
     return jax.vmap(lambda w, c: jax.ops.segment_sum(w, c, num_segments=classes))(weight, label)
 
 
-def _blocks(
-    x: Float[Array, "n dim"], size: int
-) -> tuple[Float[Array, "blocks size dim"], Int[Array, "blocks size"]]:
-    """Rows in blocks of equal size, with their numbers; padded with rows numbered -1."""
+def _blocks(x: Float[Array, "n dim"], size: int) -> Float[Array, "blocks size dim"]:
+    """Rows in blocks of equal size, the last padded with zeros."""
     size = min(size, x.shape[0])
-    missing = -x.shape[0] % size
-    row = jnp.pad(jnp.arange(x.shape[0]), (0, missing), constant_values=-1)
-    return jnp.pad(x, ((0, missing), (0, 0))).reshape(-1, size, x.shape[1]), row.reshape(-1, size)
+    return _padded(x, -(-x.shape[0] // size) * size).reshape(-1, size, x.shape[1])
+
+
+def _padded(x, rows: int) -> Float[Array, "rows dim"]:
+    x = jnp.asarray(x)
+    return jnp.pad(x, ((0, rows - x.shape[0]), (0, 0)))

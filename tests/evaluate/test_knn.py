@@ -1,5 +1,6 @@
 """Weighted k-NN against a loop in float64, whatever the block sizes."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -37,6 +38,31 @@ def test_ranked_classes(blocks):
     ours = knn.predict(TRAIN, LABELS, TEST, **settings)
     for ranked, k in zip(ours, ks):
         np.testing.assert_array_equal(ranked, oracle(k))
+
+
+def test_memory_map_is_never_on_the_device_as_a_whole(tmp_path, monkeypatch):
+    train = np.lib.format.open_memmap(tmp_path / "train.npy", "w+", np.float16, TRAIN.shape)
+    train[:] = TRAIN
+    settings = dict(classes=CLASSES, ks=(5,), tau=TAU, test_block=16)
+    expected = knn.predict(np.array(train), LABELS, TEST, **settings)
+    merge, largest = knn._merge, []
+
+    def spy(*arguments):
+        sizes = [
+            array.shape[0] for array in jax.live_arrays() if array.dtype == np.float16 and array.ndim == 2
+        ]
+        largest.append((max(sizes), len(sizes)))
+        return merge(*arguments)
+
+    monkeypatch.setattr(knn, "_merge", spy)
+    np.testing.assert_array_equal(knn.predict(train, LABELS, TEST, train_block=10, **settings), expected)
+    assert len(largest) == 11 and all(rows == 10 and blocks <= 2 for rows, blocks in largest)
+
+
+def test_inside_jit():
+    settings = dict(classes=CLASSES, ks=(5,), tau=TAU, train_block=40)
+    ours = jax.jit(lambda x, label, query: knn.predict(x, label, query, **settings))(TRAIN, LABELS, TEST)
+    np.testing.assert_array_equal(ours[0], oracle(5))
 
 
 def test_accuracy_per_exit_and_k():
