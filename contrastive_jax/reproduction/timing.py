@@ -34,7 +34,9 @@ def measure(experiment: Experiment, evaluation: Mapping[str, Any]) -> Costs:
     method = experiment.method(num_classes=images.num_classes, labels=images.labels)
     schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
     optimizer = experiment.transform(method, schedule)
-    training = Training(method, optimizer, schedule, experiment.recipe, mesh, fields.micro_batches)
+    training = Training(
+        method, optimizer, schedule, experiment.recipe_for(images), mesh, fields.micro_batches
+    )
     state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
     total = experiment.total_steps(len(images))
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +64,7 @@ def measure(experiment: Experiment, evaluation: Mapping[str, Any]) -> Costs:
         test=test,
         epochs=protocol.epochs,
         rates=len(protocol.learning_rates),
-        augmented=protocol.augment != "none",
+        augmented=settings.linear and protocol.augment != "none",
     )
     spent = time.perf_counter() - began
     return Costs(spent, start, seconds, order.steps_per_epoch, after)
