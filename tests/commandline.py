@@ -33,7 +33,7 @@ def start(command: str, *args: str, devices: int = 1, optimized: bool = False) -
     """`optimized`: compiled as for a user, for runs whose steps cost more than their compilation."""
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "PYTHONPATH": str(ROOT)}
     if optimized:
-        environment.pop("XLA_FLAGS", None)
+        environment["XLA_FLAGS"] = environment["XLA_FLAGS"].replace("--xla_backend_optimization_level=0", "")
     program = [f"contrastive_jax.{command}"] if command in MODULES else ["contrastive_jax", command]
     words = [sys.executable, "-m", *program, *args]
     return subprocess.Popen(

@@ -21,7 +21,8 @@ HERE = pathlib.Path(__file__).parent
 CACHE = HERE.parent / ".pytest_cache" / "jax"
 os.environ |= {
     "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")
-    + " --xla_backend_optimization_level=0",  # they run for milliseconds
+    + " --xla_backend_optimization_level=0"  # they run for milliseconds
+    + " --xla_cpu_collective_call_terminate_timeout_seconds=300",  # fake devices wait for each other on a busy machine
     "JAX_COMPILATION_CACHE_DIR": str(CACHE),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
