@@ -10,6 +10,7 @@ intercept and spares L-BFGS steps where a feature's mean exceeds its spread.
 
 import functools
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -83,7 +84,8 @@ def _path(
     return head | {"bias": head["bias"] - shift}, taken
 
 
-def _minimise(x, labels, penalty, start: Head, steps: int, tolerance: float) -> tuple[Head, Int[Array, ""]]:
+def _minimise(x, labels, penalty, start: Head, steps: int, tolerance: float) -> tuple[Any, Int[Array, ""]]:
+    """The classifier for one penalty, and the steps it took from `start`."""
     optimizer = optax.lbfgs()
 
     def objective(head: Head) -> Float[Array, ""]:
