@@ -20,6 +20,7 @@ from contrastive_jax.recipes import augmentations
 
 def get_config(argument="imagenet,resnet50"):
     config = pretraining("byol", argument, optimizer="lars", schedule="cosine")
+    config.network.update(residual_scale=0.0)  # the last BatchNorm of a block starts at 0, in the code
     config.method.update(teacher_momentum=0.996, predictor_depth=2, predictor_hidden=4096)
     config.head.update(dim=256, depth=2, hidden=4096, hidden_norm=True, output_bias=False)
     config.augment.update(augmentations.byol())

@@ -5,7 +5,8 @@
 
 Argument: dataset,network (default cifar100,cifar_resnet32).
 
-Recipe: the authors' CIFAR code. The batch has 64 classes with two images each. Two networks share nothing; four share
+Recipe: the authors' CIFAR code at the paper's temperature (its command trains at 0.07); ImageNet has a recipe of its
+own, `mcl_bank.py`. The batch has 64 classes with two images each. Two networks share nothing; four share
 the first block (`--config.method.networks=4 --config.method.shared=block1`). The authors used one RTX 3090. Expected
 accuracy on CIFAR-100 of the best network with its own classifier, Table 3, mean of three runs (at the best test epoch,
 as in their code):

@@ -17,6 +17,10 @@ The authors' script was released with a later version of the paper and differs: 
 rate 0.5 with 10 warm-up epochs from 0.01. Two things here come from it: the factor tau / 0.07 on the loss, and a cosine
 per epoch that ends at a thousandth of the peak.
 
+The authors' ImageNet script trains resnet34: `--config.network.subnetwork=same --config.batch_size=2048
+--config.learning_rate.peak=0.25 --config.learning_rate.scaling=none --config.epochs=800.0
+--config.schedule.warmup_epochs=10.0 --config.schedule.warmup_from=0.01`.
+
 A run of a few epochs needs `--config.schedule.warmup_epochs=0.5 --config.schedule.per=step`: without a warm-up the loss
 can stay for long at its value for equal embeddings, loss_scale * log(anchors - 1).
 """

@@ -9,6 +9,8 @@ Recipe: SupCon's PyTorch code for CIFAR, which is `supcon.py` with tau 0.5. The 
 factor tau / 0.07 = 7.14 on the loss, so `loss_scale` keeps it. Expected linear accuracy, SupCon's Table 2, one run:
 
     resnet50    CIFAR-10 93.6    CIFAR-100 70.7
+
+For ImageNet with the recipe of SimCLR's own code, use `intriguing_nt_xent.py:imagenet,resnet50`.
 """
 
 from contrastive_jax.config.presets import pretraining

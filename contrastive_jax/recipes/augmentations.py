@@ -72,8 +72,8 @@ def supcon_imagenet() -> Fields:
 
 
 def supcon_imagenet_stacked() -> Fields:
-    """SupCon's ResNet-101 and ResNet-200: Stacked RandAugment, which is jitter, RandAugment (2 layers, magnitude 10),
-    gray and blur. The authors' script leaves the warp at 0.
+    """SupCon's ResNet-101 and ResNet-200 (Table 3): Stacked RandAugment, which is jitter, RandAugment (2 layers,
+    magnitude 10), gray and blur. The authors' script leaves the warp at 0, and has AutoAugment for ResNet-101.
     """
     return _simclr() | _randaugment("randaugment_tensorflow", 2, 10.0, 128)
 

@@ -33,6 +33,10 @@ LINEAR_256 = "learning_rate.scaling=linear learning_rate.reference_batch=256 "
 FAMILIES = {
     "supcon": f"""{SUPCONTRAST} epochs=1000.0 learning_rate.peak=0.5
         schedule.warmup_epochs=10.0 schedule.warmup_from=0.01""",
+    "supcon_imagenet": f"""{COSINE} {LINEAR_256} epochs=350.0 batch_size=6144 learning_rate.peak=0.4
+        optimizer.name=lars optimizer.momentum=0.9 optimizer.weight_decay=2e-3 optimizer.trust_on=gradient
+        optimizer.decay=kernels schedule.warmup_epochs=12.0 network.residual_scale=0.0
+        head.dim=128 head.depth=1 head.output_bias=False head.kernel=normal""",
     "selfcon": f"{SELFCON} epochs=1000.0 batch_size=256 learning_rate.peak=0.0625",
     "cross_entropy": f"{SUPCONTRAST} epochs=500.0 batch_size=1024",
     "one_stage": f"{SELFCON} {EXIT} epochs=500.0 batch_size=512 learning_rate.peak=0.125",
@@ -48,7 +52,7 @@ FAMILIES = {
     "moco": f"""{SGD} {LINEAR_256} epochs=200.0 batch_size=256 network.norm_group=32 learning_rate.peak=0.03
         optimizer.nesterov=False optimizer.weight_decay=1e-4 method.queue_size=65536
         method.teacher_momentum=0.999 head.dim=128 head.hidden=0""",
-    "teacher": f"{COSINE} {LINEAR_256} {PREDICTS} batch_size=4096 optimizer.decay=kernels",
+    "teacher": f"{COSINE} {LINEAR_256} {PREDICTS} batch_size=4096",
 }
 """What all configs of a family share."""
 
@@ -75,6 +79,11 @@ MOCO_V1 = "schedule.name=step schedule.milestones=(120,160) schedule.decay=0.1 m
 
 CONFIGS = {
     "supcon": ("supcon", "supcon_cifar", f"{LARGE} {TAU_01}"),
+    "supcon_imagenet": (
+        "supcon_imagenet",
+        "supcon_imagenet",
+        "method.name=supcon method.tau=0.1 method.loss_scale=0.1",
+    ),
     "supcon_in": ("supcon", "supcon_cifar", f"{LARGE} {TAU_01}"),
     "supcon_triplet": ("supcon", "supcon_cifar", f"{LARGE} {TAU_01}"),
     "supcon_joint": ("supcon", "supcon_cifar", f"{LARGE} {TAU_01} method.probe_scale=1.0"),
@@ -203,14 +212,15 @@ CONFIGS = {
         "moco_v3",
         f"""{NO_BIASES} epochs=300.0 head.depth=3 head.output_norm=plain method.teacher_momentum=0.99 method.tau=0.2
             method.loss_scale=0.4 learning_rate.peak=1.5e-4 optimizer.name=adamw optimizer.weight_decay=0.1
-            schedule.warmup_epochs=40.0""",
+            optimizer.decay=all schedule.warmup_epochs=40.0""",
     ),
     "byol": (
         "teacher",
         "byol",
         """epochs=1000.0 head.depth=2 head.hidden_bias=True head.output_bias=False head.output_norm=none
             method.teacher_momentum=0.996 learning_rate.peak=0.2 optimizer.name=lars optimizer.momentum=0.9
-            optimizer.weight_decay=1.5e-6 schedule.warmup_epochs=10.0""",
+            optimizer.weight_decay=1.5e-6 optimizer.decay=kernels schedule.warmup_epochs=10.0
+            network.residual_scale=0.0""",
     ),
 }
 """Per config: its family, its augmentation recipe, and its own values, all for its default argument."""
@@ -252,7 +262,8 @@ VARIANTS = {
     ("moco_v3", "imagenet,resnet50"): (
         "moco_v3",
         """head.depth=2 method.tau=1.0 method.loss_scale=2.0 learning_rate.peak=0.3 optimizer.name=lars
-            optimizer.momentum=0.9 optimizer.weight_decay=1e-6 schedule.warmup_epochs=10.0 network.residual_scale=0.0
+            optimizer.momentum=0.9 optimizer.weight_decay=1e-6 optimizer.decay=kernels schedule.warmup_epochs=10.0
+            network.residual_scale=0.0
             augment.crop_scale=(0.2,1.0)""",
     ),
 }
