@@ -14,10 +14,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import numpy as np
-import orbax.checkpoint as ocp
-
 from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.errors import InputError
 from contrastive_jax.experiment import part as component
@@ -107,19 +103,15 @@ def read_checkpoint(folder: pathlib.Path, step: int | None) -> dict[str, Any]:
     """A train state as plain arrays, of any method and written on any devices.
 
     Raises:
-      InputError: no checkpoint, or none of `step` (None: the newest).
+      InputError: no checkpoint, none of `step` (None: the newest), or a damaged one.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} holds no checkpoint.")
     checkpoints = Checkpoints(folder, read_only=True)
-    step = checkpoints.latest() if step is None else step
-    path = (folder / str(step) / "default").resolve()
-    if step is None or not path.is_dir():
-        raise InputError(f"{folder} holds no checkpoint{'' if step is None else f' of step {step}'}.")
-    reader = ocp.PyTreeCheckpointer()
-    metadata: Any = reader.metadata(path).item_metadata
-    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), metadata.tree)
-    return reader.restore(path, restore_args=as_numpy)
+    try:
+        return checkpoints.arrays(step)
+    finally:
+        checkpoints.close()
 
 
 COMMAND = Command(

@@ -1,12 +1,18 @@
-"""Checkpoints, by orbax: written aside and renamed, so that a killed process never leaves half of one."""
+"""Checkpoints, by orbax: written aside and renamed, so that a killed process never leaves half of one.
+
+Each holds a checksum per array, and every restore compares them.
+"""
 
 import pathlib
+from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from contrastive_jax.errors import InputError
+from contrastive_jax.train.checksums import checksums
 from contrastive_jax.train.state import TrainState
 
 
@@ -40,28 +46,57 @@ class Checkpoints:
         """Starts writing; the state may be donated afterwards."""
         step = int(state.step)
         if step not in self._manager.all_steps():
-            self._manager.save(step, args=ocp.args.StandardSave(state._asdict()), force=True)
+            item = state._asdict()
+            args = ocp.args.StandardSave(item, custom_metadata={CHECKSUMS: checksums(item)})
+            self._manager.save(step, args=args, force=True)
 
     def restore(self, like: TrainState, step: int | None = None) -> TrainState:
         """The state at `step` (the newest by default), placed and typed as `like` is.
 
-        Raises InputError if there is none, or if it does not fit the run's networks and optimizer.
+        Raises InputError if there is none, if it does not fit the run's networks and optimizer, or if it is damaged.
         """
+        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like._asdict())
+        return TrainState(**self._read(ocp.args.StandardRestore(target), step))
+
+    def arrays(self, step: int | None = None) -> dict[str, Any]:
+        """The state at `step` (the newest by default) as plain arrays, of any method and written on any devices.
+
+        Raises InputError if there is none, or if it is damaged.
+        """
+        return self._read(None, step)
+
+    def _read(self, how: ocp.args.StandardRestore | None, step: int | None) -> dict[str, Any]:
+        """What the checkpoint holds, its checksums compared. `how`: None for plain arrays."""
         step = self.latest() if step is None else step
         if step is None or step not in self._manager.all_steps():
             raise InputError(
                 f"{self.folder} holds no checkpoint{'' if step is None else f' of step {step}'}."
             )
-        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like._asdict())
         try:
-            found = self._manager.restore(step, args=ocp.args.StandardRestore(target))
+            path = (self.folder / str(step) / "default").resolve()
+            reader = ocp.PyTreeCheckpointer()
+            metadata: Any = reader.metadata(path).item_metadata
+            if how is None:
+                as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), metadata.tree)
+                found = reader.restore(path, restore_args=as_numpy)
+            else:
+                found = self._manager.restore(step, args=how)
         except Exception as error:  # orbax and tensorstore raise many types for one fact
             raise InputError(
                 f"the checkpoint {self.folder}/{step} is corrupt, or belongs to another run or an earlier version"
-                f" ({first_line(error)}); start in another --workdir, or move that folder away to continue from an"
-                " older checkpoint if there is one."
+                f" ({first_line(error)}); {self._without(step)}."
             ) from error
-        return TrainState(**found)
+        if damaged := changed((metadata.custom_metadata or {}).get(CHECKSUMS), checksums(found)):
+            raise InputError(
+                f"the checkpoint {self.folder}/{step} is damaged: {damaged} not as written; {self._without(step)}."
+            )
+        return found
+
+    def _without(self, step: int) -> str:
+        """What to do without the checkpoint of `step`."""
+        if older := [other for other in self._manager.all_steps() if other < step]:
+            return f"move that folder away to continue from step {max(older)}"
+        return "there is no older one: start in another --workdir"
 
     def wait(self) -> None:
         """Waits for what is being written."""
@@ -71,6 +106,19 @@ class Checkpoints:
         """Waits, and gives up the folder."""
         self.wait()
         self._manager.close()
+
+
+CHECKSUMS = "checksums"
+
+
+def changed(written: dict[str, int] | None, read: dict[str, int]) -> str:
+    """Which arrays are not those that were written, in words; empty if all are."""
+    if written is None:
+        return "its checksums are missing, so it is"
+    names = sorted(name for name in written.keys() | read.keys() if written.get(name) != read.get(name))
+    if len(names) > 3:
+        return f"{', '.join(names[:3])} and {len(names) - 3} other arrays are"
+    return " and ".join(names) + (" is" if len(names) == 1 else " are") if names else ""
 
 
 def first_line(error: Exception) -> str:
