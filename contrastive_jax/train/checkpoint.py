@@ -21,26 +21,23 @@ class Checkpoints:
 
     def __init__(self, folder: pathlib.Path, *, every_steps: int = 1, keep: int = 2, read_only: bool = False):
         """Opens the folder. `read_only`: for the checkpoints of a run that may be writing them at this moment."""
-        every = policies.AnySavePolicy(
-            [policies.FixedIntervalPolicy(every_steps), policies.PreemptionCheckpointingPolicy()]
-        )
         options = ocp.CheckpointManagerOptions(
-            save_decision_policy=every,
             preservation_policy=policies.LatestN(keep),
             cleanup_tmp_directories=not read_only,  # what a killed process left behind
             create=not read_only,
             read_only=read_only,
         )
         self.folder = folder
-        self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
+        self._every_steps = every_steps
+        self._manager = _Manager(folder.resolve(), options=options)
 
     def latest(self) -> int | None:
         """Step of the newest complete checkpoint; None if there is none."""
         return self._manager.latest_step()
 
     def due(self, step: int) -> bool:
-        """Whether to save after this step. Ask after every step, since a preemption also counts."""
-        return self._manager.should_save(step)
+        """Whether a checkpoint is to follow this step."""
+        return step % self._every_steps == 0
 
     def save(self, state: TrainState) -> None:
         """Starts writing; the state may be donated afterwards."""
@@ -106,6 +103,13 @@ class Checkpoints:
         """Waits, and gives up the folder."""
         self.wait()
         self._manager.close()
+
+
+class _Manager(ocp.CheckpointManager):
+    """Leaves signals to `train.stop`: JAX answers the question for a preemption only if it is asked in one place."""
+
+    def reached_preemption(self, step: int) -> bool:
+        return False
 
 
 CHECKSUMS = "checksums"
