@@ -20,7 +20,13 @@ class Checkpoints:
     """The checkpoints of one run, by step (the number of finished updates)."""
 
     def __init__(self, folder: pathlib.Path, *, every_steps: int = 1, keep: int = 2, read_only: bool = False):
-        """Opens the folder. `read_only`: for the checkpoints of a run that may be writing them at this moment."""
+        """Opens the folder.
+
+        Args:
+          every_steps: period of `due`; 0: never.
+          keep: the newest that stay.
+          read_only: for the checkpoints of a run that may be writing them at this moment.
+        """
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.LatestN(keep),
             cleanup_tmp_directories=not read_only,  # what a killed process left behind
@@ -37,7 +43,7 @@ class Checkpoints:
 
     def due(self, step: int) -> bool:
         """Whether a checkpoint is to follow this step."""
-        return step % self._every_steps == 0
+        return self._every_steps > 0 and step % self._every_steps == 0
 
     def save(self, state: TrainState) -> None:
         """Starts writing; the state may be donated afterwards."""
@@ -69,6 +75,7 @@ class Checkpoints:
             raise InputError(
                 f"{self.folder} holds no checkpoint{'' if step is None else f' of step {step}'}."
             )
+        found: Any
         try:
             path = (self.folder / str(step) / "default").resolve()
             reader = ocp.PyTreeCheckpointer()

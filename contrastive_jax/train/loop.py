@@ -15,12 +15,11 @@ from contrastive_jax.train.stop import StopRequest
 
 @dataclasses.dataclass(frozen=True)
 class Periods:
-    """Steps between reports, checkpoints and looks of the monitor."""
+    """Steps between reports, checkpoints and looks of the monitor; 0: never."""
 
     log: int
     save: int
     look: int
-    """0: never"""
 
     def all(self) -> list[int]:
         """Those that a dispatch of several steps should divide."""
@@ -66,7 +65,8 @@ def train(
         stopping = stop.reached() and not last
         save = checkpoints.due(number) or last or stopping
         look = periods.look and (number % periods.look == 0 or last)
-        if save or look or number % periods.log == 0:
+        log = periods.log and number % periods.log == 0
+        if save or look or log:
             found = pending.take(last_good)
             report = writer.write(number, found | (monitor(state) if look else {}))
         if save:

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from types import FrameType
+from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
@@ -20,17 +21,19 @@ class StopRequest:
 
     def __init__(self):
         self._signal: signal.Signals | None = None
-        self._previous: dict[signal.Signals, object] = {}
+        self._previous: dict[signal.Signals, Any] = {}
         self._asked = 0
         # JAX hears SIGTERM itself then, tells the other processes, and agrees with them on a time to stop.
-        self._together = jax.distributed.is_initialized() and jax.config.jax_enable_preemption_service
+        self._together = jax.distributed.is_initialized() and bool(
+            jax.config.read("jax_enable_preemption_service")
+        )
 
     def __enter__(self) -> "StopRequest":
         return self
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
-            signal.signal(number, handler)  # pyright: ignore[reportArgumentType]
+            signal.signal(number, handler)
 
     def reached(self) -> bool:
         """Whether to save and stop now. All processes ask after every dispatch.

@@ -60,6 +60,9 @@ def test_due_every_so_many_steps(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints", every_steps=3)
     assert [step for step in range(1, 10) if checkpoints.due(step)] == [3, 6, 9]
     checkpoints.close()
+    never = Checkpoints(tmp_path / "checkpoints", every_steps=0)
+    assert not any(never.due(step) for step in range(1, 10))
+    never.close()
 
 
 def flip(file, position):

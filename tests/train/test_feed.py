@@ -87,14 +87,17 @@ class Recorder(Checkpoints, MetricWriter, StopRequest):
         return metrics
 
 
-def trained(recorder, first):
+PERIODS = Periods(log=4, save=8, look=8)
+
+
+def trained(recorder, first, periods=PERIODS):
     rows = dispatches(lambda step: np.full(16, step), first=first, total=14, at_once=4)
     return train(
         recorder.step,
         rows,
         trial("selfcon_s", 1).state()._replace(step=first),
         total_steps=14,
-        periods=Periods(log=4, save=8, look=8),
+        periods=periods,
         monitor=lambda state: {"rankme": 7.0},
         checkpoints=recorder,
         writer=recorder,
@@ -121,6 +124,13 @@ def test_loop_saves_the_dispatch_that_a_signal_interrupts():
     assert recorder.reports[-1] == (12, 10.5, None), "the monitor does not hold up the stop"
 
 
+def test_loop_without_periods_reports_and_saves_the_end():
+    recorder = Recorder()
+    recorder.due = lambda step: False
+    trained(recorder, 0, Periods(log=0, save=0, look=0))
+    assert recorder.saved == [14] and recorder.reports == [(14, 7.5, None)]
+
+
 def test_steps_at_once_divide_every_period(monkeypatch):
     assert feed.steps_at_once(100, 50) == 1, "XLA:CPU runs loops on one core"
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
@@ -128,6 +138,7 @@ def test_steps_at_once_divide_every_period(monkeypatch):
     assert feed.steps_at_once(1950, 50, 390) == 10
     assert feed.steps_at_once(7) == 7
     assert feed.steps_at_once(97, 50) == 1
+    assert feed.steps_at_once() == 32
 
 
 def test_what_is_too_large_is_not_kept_on_the_device():
