@@ -50,7 +50,8 @@ class Checkpoints:
         step = int(state.step)
         if step not in self._manager.all_steps():
             item = state._asdict()
-            args = ocp.args.StandardSave(item, custom_metadata={CHECKSUMS: checksums(item)})
+            beside: Any = {CHECKSUMS: checksums(item)}
+            args = ocp.args.StandardSave(item, custom_metadata=beside)
             self._manager.save(step, args=args, force=True)
 
     def restore(self, like: TrainState, step: int | None = None) -> TrainState:
