@@ -1,6 +1,7 @@
 """From a plain nested config (a run's `config.json`, or the command line's) to the parts of an experiment."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +49,8 @@ class Run:
             raise InputError(f"config.epochs is {self.epochs}: give a positive number.")
         if self.batch_size < 1:
             raise InputError(f"config.batch_size is {self.batch_size}; it must be at least 1.")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"config.seed is {self.seed}: give a number from 0 to 4294967295.")
         if self.precision not in PRECISIONS:
             raise InputError(f"config.precision is '{self.precision}': {nearest(self.precision, PRECISIONS)}")
 
@@ -96,7 +99,12 @@ class Log:
     """How often metrics are reported."""
 
     every_steps: int = 50
-    """Steps between lines of `metrics.jsonl`, each a mean over the interval."""
+    """Steps between lines of `metrics.jsonl`, each a mean over the interval; 0: only where a checkpoint or the monitor
+    needs one."""
+
+    def __post_init__(self):
+        if self.every_steps < 0:
+            raise InputError(f"log.every_steps is {self.every_steps}: give 0 (no lines of its own) or more.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,9 +112,18 @@ class CheckpointPolicy:
     """How often checkpoints are saved, and how many are kept."""
 
     every_epochs: float = 10.0
-    """Epochs between checkpoints; the last step is always saved."""
+    """Epochs between checkpoints; the last step, or that at which a signal stops the run, is always saved.
+    0: only that."""
     keep: int = 2
     """Newest checkpoints that are kept."""
+
+    def __post_init__(self):
+        if not 0 <= self.every_epochs < math.inf:
+            raise InputError(
+                f"checkpoint.every_epochs is {self.every_epochs}: give 0 (only at the end) or more."
+            )
+        if self.keep < 1:
+            raise InputError(f"checkpoint.keep is {self.keep}: keep at least the newest checkpoint, with 1.")
 
 
 PIPELINES = ("auto", "resident", "stream")
@@ -190,11 +207,14 @@ class Experiment:
 
     def periods(self, steps_per_epoch: int) -> Periods:
         """The config's periods, which are in epochs, in steps."""
-        looks = self.monitor.every_epochs * steps_per_epoch
+
+        def steps(epochs: float) -> int:
+            return max(1, round(epochs * steps_per_epoch)) if epochs else 0
+
         return Periods(
             log=self.log.every_steps,
-            save=max(1, round(self.checkpoint.every_epochs * steps_per_epoch)),
-            look=max(1, round(looks)) if looks else 0,
+            save=steps(self.checkpoint.every_epochs),
+            look=steps(self.monitor.every_epochs),
         )
 
     def view_shape(self, dataset: ImageSet) -> tuple[int, int, int]:

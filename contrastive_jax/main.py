@@ -25,7 +25,7 @@ from contrastive_jax.data.encoded import ImageSet
 from contrastive_jax.data.order import Order
 from contrastive_jax.data.split import MissingSplit
 from contrastive_jax.data.stream import Stream
-from contrastive_jax.errors import InputError, Interrupted
+from contrastive_jax.errors import InputError, Interrupted, Stopped
 from contrastive_jax.evaluate.monitor import Look, make_monitor, verdict
 from contrastive_jax.experiment import Experiment, assemble
 from contrastive_jax.methods import Method
@@ -39,6 +39,7 @@ from contrastive_jax.train.metrics import MetricWriter
 from contrastive_jax.train.run_directory import RunDirectory, parameter_count
 from contrastive_jax.train.state import TrainState, create
 from contrastive_jax.train.step import Step, Training, compile_step, compile_steps
+from contrastive_jax.train.stop import StopRequest
 
 
 def pretrain(config: dict[str, Any], *, workdir: str) -> None:
@@ -126,16 +127,20 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
     step, batches = open_feed(experiment, training, images, order, run, first=int(state.step), total=total)
     writer = MetricWriter(run.path, first=int(state.step), total=total, batch_size=fields.batch_size)
     try:
-        _, report = train(
-            step,
-            batches,
-            state,
-            total_steps=total,
-            periods=periods,
-            monitor=functools.partial(look, monitor, untrained, run),
-            checkpoints=checkpoints,
-            writer=writer,
-        )
+        with StopRequest() as stop:
+            state, report = train(
+                step,
+                batches,
+                state,
+                total_steps=total,
+                periods=periods,
+                monitor=functools.partial(look, monitor, untrained, run),
+                checkpoints=checkpoints,
+                writer=writer,
+                stop=stop,
+            )
+            if int(state.step) < total:
+                raise Stopped(interrupted(checkpoints), stop.status)
     except KeyboardInterrupt:
         raise Interrupted(interrupted(checkpoints)) from None
     finally:

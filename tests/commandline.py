@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -65,13 +66,18 @@ def lines(workdir: pathlib.Path) -> list[dict]:
     return [json.loads(text) for text in file.read_text().split("\n")[:-1]]
 
 
-def kill_after(process: subprocess.Popen, workdir: pathlib.Path, step: int) -> None:
-    """SIGKILL as soon as the step is logged; fails where the process ends before."""
+def signal_after(process: subprocess.Popen, workdir: pathlib.Path, step: int, number: int) -> str:
+    """Sends the signal as soon as the step is logged, and returns the output; fails where the process ends before."""
     while not any(line["step"] >= step for line in lines(workdir)):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.002)
-    process.kill()
-    process.communicate()
+    process.send_signal(number)
+    return process.communicate(timeout=30)[0]
+
+
+def kill_after(process: subprocess.Popen, workdir: pathlib.Path, step: int) -> None:
+    """SIGKILL as soon as the step is logged; fails where the process ends before."""
+    signal_after(process, workdir, step, signal.SIGKILL)
 
 
 def final_state(workdir: pathlib.Path) -> dict[str, np.ndarray]:

@@ -132,12 +132,13 @@ def read_checkpoint(folder: pathlib.Path, step: int | None) -> dict[str, Any]:
     """A train state as plain arrays, of any method and written on any devices.
 
     Raises:
-      InputError: no checkpoint, or none of `step` (None: the newest).
+      InputError: no checkpoint, none of `step` (None: the newest), or a damaged one.
     """
     checkpoints = Checkpoints(folder, read_only=True)
-    state = checkpoints.arrays(step)
-    checkpoints.close()
-    return state
+    try:
+        return checkpoints.arrays(step)
+    finally:
+        checkpoints.close()
 
 
 COMMAND = Command(

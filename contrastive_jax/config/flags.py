@@ -20,7 +20,7 @@ from ml_collections import ConfigDict, config_flags
 
 from contrastive_jax.commands import PROGRAM
 from contrastive_jax.config import help, registry
-from contrastive_jax.errors import InputError
+from contrastive_jax.errors import InputError, Stopped
 
 if typing.TYPE_CHECKING:
     from contrastive_jax.config.sections import Sections
@@ -103,6 +103,9 @@ class Command:
             return self.run(**given) or 0
         except InputError as error:
             return self._stop(2, f"error: {error}")
+        except Stopped as stopped:
+            print(stopped, file=sys.stderr, flush=True)
+            return stopped.status
         except KeyboardInterrupt as signal:
             return self._stop(130, str(signal) or "interrupted.")
 

@@ -12,6 +12,7 @@ import dataclasses
 import math
 import pathlib
 import shutil
+import signal
 from collections.abc import Callable, Generator
 
 import grain
@@ -63,7 +64,7 @@ class Stream:
             grain.MapDataset.range(first_step, NEVER)
             .map(Decode(self.dataset, self.indices_at, mine))
             .to_iter_dataset(self._threads(workers))
-            .mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+            .mp_prefetch(grain.MultiprocessingOptions(num_workers=workers), worker_init_fn=leave_signals)
             .map(lambda batch: place(batch, self.batch_size, self.sharding))
         )
         on_host = grain.experimental.WithOptionsIterDataset(on_host, _shared_memory(shape, workers))
@@ -84,6 +85,12 @@ class Stream:
         """Threads that make batches in advance; none in a worker process, which has a queue of its own."""
         count = 0 if workers else 1 if isinstance(self.dataset, Dataset) else min(cores(), FEW_CORES)
         return grain.ReadOptions(num_threads=count, prefetch_buffer_size=count + 1 if count else 0)
+
+
+def leave_signals(worker: int, workers: int) -> None:
+    """Ctrl-C and SLURM signal the workers too, whose batches the run still needs until it has stopped."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # Grain ends its workers by SIGKILL
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

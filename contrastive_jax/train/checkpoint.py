@@ -1,4 +1,7 @@
-"""Checkpoints, by orbax: written aside and renamed, so that a killed process never leaves half of one."""
+"""Checkpoints, by orbax: written aside and renamed, so that a killed process never leaves half of one.
+
+Each holds a checksum per array, and every restore compares them.
+"""
 
 import pathlib
 from typing import Any
@@ -9,6 +12,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from contrastive_jax.errors import InputError
+from contrastive_jax.train.checksums import checksums
 from contrastive_jax.train.state import TrainState
 
 
@@ -16,61 +20,84 @@ class Checkpoints:
     """The checkpoints of one run, by step (the number of finished updates)."""
 
     def __init__(self, folder: pathlib.Path, *, every_steps: int = 1, keep: int = 2, read_only: bool = False):
-        """Opens the folder. `read_only`: for the checkpoints of a run that may be writing them at this moment."""
-        # Orbax's `read_only` sets these two options and warns of it; nothing else writes but `save`.
-        every = policies.AnySavePolicy(
-            [policies.FixedIntervalPolicy(every_steps), policies.PreemptionCheckpointingPolicy()]
-        )
+        """Opens the folder.
+
+        Args:
+          every_steps: period of `due`; 0: never.
+          keep: the newest that stay.
+          read_only: for the checkpoints of a run that may be writing them at this moment.
+        """
+        # Orbax's `read_only` sets two of these options and warns of it; nothing else writes but `save`.
         options = ocp.CheckpointManagerOptions(
-            save_decision_policy=every,
             preservation_policy=policies.LatestN(keep),
             cleanup_tmp_directories=not read_only,  # what a killed process left behind
             create=not read_only,
         )
         self.folder = folder
-        self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
+        self._every_steps = every_steps
+        self._manager = _Manager(folder.resolve(), options=options)
 
     def latest(self) -> int | None:
         """Step of the newest complete checkpoint; None if there is none."""
         return self._manager.latest_step()
 
     def due(self, step: int) -> bool:
-        """Whether to save after this step. Ask after every step, since a preemption also counts."""
-        return self._manager.should_save(step)
+        """Whether a checkpoint is to follow this step."""
+        return self._every_steps > 0 and step % self._every_steps == 0
 
     def save(self, state: TrainState) -> None:
         """Starts writing; the state may be donated afterwards."""
         step = int(state.step)
         if step not in self._manager.all_steps():
-            self._manager.save(step, args=ocp.args.StandardSave(state._asdict()), force=True)
+            item = state._asdict()
+            beside: Any = {CHECKSUMS: checksums(item)}
+            args = ocp.args.StandardSave(item, custom_metadata=beside)
+            self._manager.save(step, args=args, force=True)
 
     def restore(self, like: TrainState, step: int | None = None) -> TrainState:
         """The state at `step` (the newest by default), placed and typed as `like` is.
 
-        Raises InputError if there is none, or if it does not fit the run's networks and optimizer.
+        Raises InputError if there is none, if it does not fit the run's networks and optimizer, or if it is damaged.
         """
-        step = self._existing(step)
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like._asdict())
-        try:
-            found = self._manager.restore(step, args=ocp.args.StandardRestore(target))
-        except Exception as error:  # orbax and tensorstore raise many types for one fact
-            raise InputError(
-                f"the checkpoint {self.folder}/{step} is corrupt, or belongs to another run or an earlier version"
-                f" ({first_line(error)}); start in another --workdir, or move that folder away to continue from an"
-                " older checkpoint if there is one."
-            ) from error
-        return TrainState(**found)
+        return TrainState(**self._read(ocp.args.StandardRestore(target), step))
 
     def arrays(self, step: int | None = None) -> dict[str, Any]:
         """The state at `step` (the newest by default) as plain arrays, of any method and written on any devices.
 
-        Raises InputError if there is none.
+        Raises InputError if there is none, or if it is damaged.
         """
-        path: Any = self.folder.resolve() / str(self._existing(step)) / "default"
-        reader = ocp.PyTreeCheckpointHandler()
-        metadata: Any = reader.metadata(path)
-        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), metadata.tree)
-        return reader.restore(path, args=ocp.args.PyTreeRestore(restore_args=as_numpy))
+        return self._read(None, step)
+
+    def _read(self, how: ocp.args.StandardRestore | None, step: int | None) -> dict[str, Any]:
+        """What the checkpoint holds, its checksums compared. `how`: None for plain arrays."""
+        step = self._existing(step)
+        found: Any
+        try:
+            path: Any = self.folder.resolve() / str(step) / "default"
+            reader = ocp.PyTreeCheckpointHandler()
+            metadata: Any = reader.metadata(path)
+            if how is None:
+                as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), metadata.tree)
+                found = reader.restore(path, args=ocp.args.PyTreeRestore(restore_args=as_numpy))
+            else:
+                found = self._manager.restore(step, args=how)
+        except Exception as error:  # orbax and tensorstore raise many types for one fact
+            raise InputError(
+                f"the checkpoint {self.folder}/{step} is corrupt, or belongs to another run or an earlier version"
+                f" ({first_line(error)}); {self._without(step)}."
+            ) from error
+        if damaged := changed((metadata.custom_metadata or {}).get(CHECKSUMS), checksums(found)):
+            raise InputError(
+                f"the checkpoint {self.folder}/{step} is damaged: {damaged} not as written; {self._without(step)}."
+            )
+        return found
+
+    def _without(self, step: int) -> str:
+        """What to do without the checkpoint of `step`."""
+        if older := [other for other in self._manager.all_steps() if other < step]:
+            return f"move that folder away to continue from step {max(older)}"
+        return "there is no older one: start in another --workdir"
 
     def _existing(self, step: int | None) -> int:
         """`step`, or the newest. Raises InputError if there is no such checkpoint."""
@@ -89,6 +116,26 @@ class Checkpoints:
         """Waits, and gives up the folder."""
         self.wait()
         self._manager.close()
+
+
+class _Manager(ocp.CheckpointManager):
+    """Leaves signals to `train.stop`: JAX answers the question for a preemption only if it is asked in one place."""
+
+    def reached_preemption(self, step: int) -> bool:
+        return False
+
+
+CHECKSUMS = "checksums"
+
+
+def changed(written: dict[str, int] | None, read: dict[str, int]) -> str:
+    """Which arrays are not those that were written, in words; empty if all are."""
+    if written is None:
+        return "its checksums are missing, so it is"
+    names = sorted(name for name in written.keys() | read.keys() if written.get(name) != read.get(name))
+    if len(names) > 3:
+        return f"{', '.join(names[:3])} and {len(names) - 3} other arrays are"
+    return " and ".join(names) + (" is" if len(names) == 1 else " are") if names else ""
 
 
 def first_line(error: Exception) -> str:

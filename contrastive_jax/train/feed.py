@@ -33,5 +33,5 @@ def steps_at_once(*periods: int) -> int:
     """
     if jax.default_backend() == "cpu":
         return 1
-    common = math.gcd(*periods)
+    common = math.gcd(*periods)  # 0 without periods, which every number divides
     return max(k for k in range(1, LARGEST_DISPATCH + 1) if common % k == 0)

@@ -1,8 +1,11 @@
 """The stream gives the batches of the in-memory pipeline at any step, from threads, processes and several hosts."""
 
 import itertools
+import multiprocessing
+import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -85,6 +88,18 @@ def test_worker_processes_and_another_sampler_give_the_same_batches(pictures, me
     order = order_of(memory, sampler)
     batches = Stream(pictures, order_of(memory, sampler).at, BATCH, sharding, workers=2).batches(2)
     for step, batch in zip(range(2, 14), taken(batches, 12)):
+        check_equal(batch, global_batch(memory, order.at(step), sharding))
+
+
+def test_workers_outlive_the_signals_that_stop_a_run(pictures, memory):
+    order, sharding = order_of(memory), sharded()
+    batches = Stream(pictures, order.at, BATCH, sharding, workers=1).batches(0)
+    next(batches)
+    workers = multiprocessing.active_children()
+    assert workers
+    for worker, number in itertools.product(workers, (signal.SIGINT, signal.SIGTERM)):
+        os.kill(worker.pid, number)
+    for step, batch in zip(range(1, 31), taken(batches, 30)):  # more than were made in advance
         check_equal(batch, global_batch(memory, order.at(step), sharding))
 
 

@@ -17,6 +17,7 @@ from contrastive_jax.train.feed import dispatches
 from contrastive_jax.train.loop import Periods, train
 from contrastive_jax.train.metrics import MetricWriter
 from contrastive_jax.train.step import compile_steps, gradient_norms
+from contrastive_jax.train.stop import StopRequest
 
 
 @pytest.mark.parametrize("devices", [1, 8])
@@ -52,10 +53,11 @@ def test_many_steps_in_one_program_train_as_single_ones(devices):
         np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5)
 
 
-class Recorder(Checkpoints, MetricWriter):
-    """Stands in for the step, checkpoints and writer, and writes down what happens."""
+class Recorder(Checkpoints, MetricWriter, StopRequest):
+    """Stands in for the step, checkpoints, writer and signals, and writes down what happens."""
 
-    def __init__(self):
+    def __init__(self, stop_at=None):
+        self.stop_at = stop_at
         self.dispatches, self.saved, self.reports = [], [], []
 
     def step(self, state, rows):
@@ -74,6 +76,9 @@ class Recorder(Checkpoints, MetricWriter):
     def save(self, state):
         self.saved.append(int(state.step))
 
+    def reached(self):
+        return int(self.dispatches[-1][0]) + self.dispatches[-1][1] == self.stop_at
+
     def advance(self, steps=1):
         pass
 
@@ -82,26 +87,48 @@ class Recorder(Checkpoints, MetricWriter):
         return metrics
 
 
-@pytest.mark.parametrize("first", [0, 2])
-def test_loop_reports_and_saves_on_the_boundaries_of_dispatches(first):
-    recorder = Recorder()
-    state = trial("selfcon_s", 1).state()._replace(step=first)
+PERIODS = Periods(log=4, save=8, look=8)
+
+
+def trained(recorder, first, periods=PERIODS):
     rows = dispatches(lambda step: np.full(16, step), first=first, total=14, at_once=4)
-    train(
+    return train(
         recorder.step,
         rows,
-        state,
+        trial("selfcon_s", 1).state()._replace(step=first),
         total_steps=14,
-        periods=Periods(log=4, save=8, look=8),
+        periods=periods,
         monitor=lambda state: {"rankme": 7.0},
         checkpoints=recorder,
         writer=recorder,
+        stop=recorder,
     )
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_loop_reports_and_saves_on_the_boundaries_of_dispatches(first):
+    recorder = Recorder()
+    trained(recorder, first)
     begin = [(0, 4)] if first == 0 else [(2, 2)]
     assert recorder.dispatches == [*begin, (4, 4), (8, 4), (12, 2)]
     assert recorder.saved == [8, 14]
     first_mean = 2.5 if first == 0 else 3.5
     assert recorder.reports == [(4, first_mean, None), (8, 6.5, 7.0), (12, 10.5, None), (14, 13.5, 7.0)]
+
+
+def test_loop_saves_the_dispatch_that_a_signal_interrupts():
+    recorder = Recorder(stop_at=12)
+    state, _ = trained(recorder, 0)
+    assert int(state.step) == 12 and recorder.saved == [8, 12]
+    assert recorder.dispatches == [(0, 4), (4, 4), (8, 4)]
+    assert recorder.reports[-1] == (12, 10.5, None), "the monitor does not hold up the stop"
+
+
+def test_loop_without_periods_reports_and_saves_the_end():
+    recorder = Recorder()
+    recorder.due = lambda step: False
+    trained(recorder, 0, Periods(log=0, save=0, look=0))
+    assert recorder.saved == [14] and recorder.reports == [(14, 7.5, None)]
 
 
 def test_steps_at_once_divide_every_period(monkeypatch):
@@ -111,6 +138,7 @@ def test_steps_at_once_divide_every_period(monkeypatch):
     assert feed.steps_at_once(1950, 50, 390) == 10
     assert feed.steps_at_once(7) == 7
     assert feed.steps_at_once(97, 50) == 1
+    assert feed.steps_at_once() == 32
 
 
 def test_what_is_too_large_is_not_kept_on_the_device():

@@ -1,11 +1,13 @@
 """Two processes on localhost train to the parameters of one, with one log and one checkpoint."""
 
 import pathlib
+import signal
 import socket
+import subprocess
 
 import numpy as np
 import pytest
-from commandline import TINY, final_state, lines, run, start
+from commandline import TINY, final_state, lines, run, signal_after, start
 
 TRAIN = (*TINY, "--config.epochs=0.5")
 
@@ -16,12 +18,15 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def run_together(processes: int, workdir: pathlib.Path, devices: int = 1) -> None:
+def start_together(
+    processes: int, workdir: pathlib.Path, devices: int = 1, options: tuple[str, ...] = ()
+) -> list[subprocess.Popen]:
     coordinator = f"--coordinator=127.0.0.1:{free_port()}"
-    started = [
+    return [
         start(
             "main",
             *TRAIN,
+            *options,
             f"--workdir={workdir}",
             coordinator,
             f"--processes={processes}",
@@ -30,7 +35,10 @@ def run_together(processes: int, workdir: pathlib.Path, devices: int = 1) -> Non
         )
         for number in range(processes)
     ]
-    for process in started:
+
+
+def run_together(processes: int, workdir: pathlib.Path, devices: int = 1) -> None:
+    for process in start_together(processes, workdir, devices):
         output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output
 
@@ -48,6 +56,21 @@ def test_two_processes_equal_one(tmp_path):
     run("main", *TRAIN, f"--workdir={tmp_path / 'one'}")
     run_together(2, tmp_path / "two")
     check_same_end(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_one_process_saves_and_stops_both(number, tmp_path):
+    workdir = tmp_path / "two"
+    longer = ("--config.epochs=40.0", "--config.checkpoint.every_epochs=50.0")
+    first, second = start_together(2, workdir, options=longer)
+    told = signal_after(second, workdir, 3, number)
+    other, _ = first.communicate(timeout=30)
+    statuses = (75, 130 if number == signal.SIGINT else 75)
+    assert (first.returncode, second.returncode) == statuses, other + told
+    (saved,) = (workdir / "checkpoints").iterdir()
+    for output in (other, told):
+        assert f"interrupted: the same command goes on from step {saved.name}." in output
+    assert lines(workdir)[-1]["step"] == int(saved.name) and not (workdir / "summary.json").exists()
 
 
 @pytest.mark.slow

@@ -3,11 +3,10 @@
 import json
 import re
 import signal
-import time
 
 import numpy as np
 import pytest
-from commandline import TINY, error, final_state, kill_after, lines, run, start
+from commandline import TINY, error, final_state, kill_after, lines, run, signal_after, start
 
 from contrastive_jax.errors import InputError
 from contrastive_jax.train.run_directory import RunDirectory
@@ -39,6 +38,10 @@ def resumed_equals(uninterrupted, workdir, kills):
     for step in kills:
         kill_after(start("main", *TINY, f"--workdir={workdir}"), workdir, step)
     run("main", *TINY, f"--workdir={workdir}")
+    same_end(uninterrupted, workdir)
+
+
+def same_end(uninterrupted, workdir):
     expected, found = final_state(uninterrupted), final_state(workdir)
     assert expected.keys() == found.keys()
     for path, leaf in expected.items():
@@ -104,18 +107,20 @@ def test_a_start_that_failed_or_was_interrupted_leaves_nothing_to_the_next(tmp_p
         assert record.config() == {"a": 2} and record.resolved("steps_at_once", 7) == 7
 
 
-def test_interrupted_a_run_says_from_where_it_goes_on(uninterrupted, tmp_path):
-    process = start("main", *TINY, f"--workdir={tmp_path / 'run'}")
-    while not any(line["step"] >= 4 for line in lines(tmp_path / "run")):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.002)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate()
-    if "summary.json" in {file.name for file in (tmp_path / "run").iterdir()}:
-        pytest.fail(f"the run ended before the signal: {output}")
-    assert process.returncode == 130 and "Traceback" not in output, output
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_a_signal_saves_the_next_step_and_the_same_command_goes_on(uninterrupted, tmp_path, number, status):
+    workdir = tmp_path / "run"
+    args = (*TINY, f"--workdir={workdir}", "--config.checkpoint.every_epochs=9.0")
+    process = start("main", *args)
+    output = signal_after(process, workdir, 4, number)
+    assert process.returncode == status and "Traceback" not in output, output
     step = int(re.search(r"interrupted: the same command goes on from step (\d+)\.", output)[1])
-    assert step in (3, 6, 9) and (tmp_path / "run" / "checkpoints" / str(step)).exists()
+    assert 4 <= step < STEPS and [folder.name for folder in (workdir / "checkpoints").iterdir()] == [
+        str(step)
+    ]
+    assert lines(workdir)[-1]["step"] == step and not (workdir / "summary.json").exists()
+    run("main", *args)
+    same_end(uninterrupted, workdir)
 
 
 def test_folder_that_is_no_run_is_refused(tmp_path):
