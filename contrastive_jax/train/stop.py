@@ -25,7 +25,7 @@ class StopRequest:
         self._asked = 0
         # JAX hears SIGTERM itself then, tells the other processes, and agrees with them on a time to stop.
         self._together = jax.distributed.is_initialized() and bool(
-            jax.config.read("jax_enable_preemption_service")
+            jax.config.values["jax_enable_preemption_service"]
         )
 
     def __enter__(self) -> "StopRequest":
