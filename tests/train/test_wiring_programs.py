@@ -331,4 +331,4 @@ def test_the_linear_evaluation_is_told_what_to_test_on(tmp_path):
     folder_of(tmp_path / "other", "train", "test", count=3)
     other = Evaluation(source="folder:other", data_dir=str(tmp_path))
     found = linear_eval.judged_on(experiment("supcon", data=resized), other)
-    assert [part.images.shape for part in found] == [(6, 6, 6, 3)] * 2
+    assert [part.in_memory().images.shape for part in found] == [(6, 6, 6, 3)] * 2

@@ -77,7 +77,7 @@ def test_the_monitor_sees_the_pictures_alone():
 
 @pytest.mark.parametrize("key", [None, jax.random.key(3)])
 def test_the_evaluation_sees_the_pictures_alone(key):
-    extract, dataset = make_extract(Recording(), RECIPE, make_mesh(), batch_size=8), white()
+    extract, dataset = make_extract(Recording().features, RECIPE, make_mesh(), batch_size=8), white()
     found = extract({}, {}, dataset.images, key, dataset.extents)["final"]
     assert found.shape == (21, 64)
     np.testing.assert_allclose(found, 1.0, atol=1e-6)
@@ -158,7 +158,7 @@ def test_the_linear_evaluation_crops_and_compares_as_the_run_says(
     found = types.SimpleNamespace(top1={"final": 50.0})
     monkeypatch.setattr(linear_eval, "create", lambda *args: EMPTY)
     monkeypatch.setattr(linear_eval, "Checkpoints", lambda *args, **kwargs: restored)
-    monkeypatch.setattr(linear_eval, "make_extract", lambda *args, **kwargs: seen.append(args[1]))
+    monkeypatch.setattr(linear_eval, "make_extract", lambda *args, **kwargs: seen.append(args[1]) or print)
     monkeypatch.setattr(linear_eval, "report", lambda result: {})
     monkeypatch.setattr(linear_eval, "judge_linearly", lambda *args, **kwargs: (found, {}, {}))
     monkeypatch.setattr(
