@@ -16,6 +16,7 @@ from collections.abc import Generator
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.config.sections import PRETRAINING
@@ -105,13 +106,10 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
         )
         return
 
-    schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
-    if run.writes and (words := schedules.trap(schedule, experiment.peak_learning_rate, total)):
+    training = training_of(experiment, method, images, order, mesh)
+    if run.writes and (words := schedules.trap(training.schedule, experiment.peak_learning_rate, total)):
         print(f"warning: {words}", flush=True)
-    optimizer = experiment.transform(method, schedule)
-    recipe = experiment.recipe_for(images)
-    training = Training(method, optimizer, schedule, recipe, mesh, fields.micro_batches)
-    state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
+    state = create(method, training.optimizer, fields.seed, experiment.view_shape(images), mesh)
     run.write_parameters(state.params)
     if run.writes:
         print(
@@ -119,7 +117,7 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
             f" {total:,} steps of {fields.batch_size}. The first step compiles, which takes a while.",
             flush=True,
         )
-    monitor = make_monitor(experiment.monitor, method, recipe, images, fields.seed, mesh)
+    monitor = make_monitor(experiment.monitor, method, training.recipe, images, fields.seed, mesh)
     untrained = monitor(state) if periods.look else {}
     if checkpoints.latest() is not None:
         state = checkpoints.restore(state)
@@ -153,6 +151,16 @@ def fit(experiment: Experiment, method: Method, images: ImageSet, run: RunDirect
     epochs = total / order.steps_per_epoch
     summary = {"steps": total, "epochs": epochs, "seconds": seconds, "health": health}
     run.write_summary(summary | {"untrained": untrained, "final": report})
+
+
+def training_of(
+    experiment: Experiment, method: Method, images: ImageSet, order: Order, mesh: Mesh
+) -> Training:
+    """What the step of the experiment is made of, for these images."""
+    schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
+    optimizer = experiment.transform(method, schedule)
+    recipe = experiment.recipe_for(images)
+    return Training(method, optimizer, schedule, recipe, mesh, experiment.run.micro_batches)
 
 
 def interrupted(checkpoints: Checkpoints) -> str:

@@ -17,7 +17,6 @@ from contrastive_jax.reproduction import budget
 from contrastive_jax.reproduction.budget import Costs
 from contrastive_jax.train.run_directory import RunDirectory
 from contrastive_jax.train.state import create
-from contrastive_jax.train.step import Training
 
 TIMED_SECONDS = 10.0
 """Steps are timed for this long, and one at least."""
@@ -32,12 +31,8 @@ def measure(experiment: Experiment, evaluation: Mapping[str, Any]) -> Costs:
     fields = experiment.run
     order = Order(experiment.sampler, images.labels, fields.seed, fields.batch_size)
     method = experiment.method(num_classes=images.num_classes, labels=images.labels)
-    schedule = experiment.learning_rate_schedule(order.steps_per_epoch)
-    optimizer = experiment.transform(method, schedule)
-    training = Training(
-        method, optimizer, schedule, experiment.recipe_for(images), mesh, fields.micro_batches
-    )
-    state = create(method, optimizer, fields.seed, experiment.view_shape(images), mesh)
+    training = main.training_of(experiment, method, images, order, mesh)
+    state = create(method, training.optimizer, fields.seed, experiment.view_shape(images), mesh)
     total = experiment.total_steps(len(images))
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(pathlib.Path(folder))
