@@ -1,4 +1,4 @@
-"""Published variants that no training method here uses: ablations, and forms in which a paper and its code differ.
+"""Published variants: ablations, and forms in which a paper and its code differ. `SupCon` trains `supcon_capped`.
 
 They are tested like the other losses, most of them against the authors' numbers. Each docstring says where its form
 comes from.
