@@ -13,9 +13,12 @@ import argparse
 import functools
 import importlib.util
 import os
+import sys
 import time
 
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
+if "memory" in sys.argv:  # compiles for a GPU that is not here
+    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch shares the GPU
 
 import jax
 import jax.numpy as jnp
@@ -131,8 +134,17 @@ def compiled(loss, impl, z, group):
 
 
 def interleaved(forms: dict, runs: int) -> dict[str, np.ndarray]:
-    """Seconds of every run of each form, after one run that compiles it and checks its value."""
-    values = {name: form() for name, form in forms.items()}
+    """Seconds of every run of each form, after one run that compiles it and checks its value.
+
+    A form that fails (its matrices do not fit) is named and left out.
+    """
+    values = {}
+    for name, form in list(forms.items()):
+        try:
+            values[name] = form()
+        except Exception as error:
+            print(f"  {name:24} left out: {type(error).__name__}: {' '.join(str(error).split())[:90]}")
+            del forms[name]
     first = next(iter(values.values()))
     for name, value in values.items():
         assert abs(value - first) <= 1e-4 * abs(first), f"{name} gives {value}, not {first}"
@@ -161,11 +173,12 @@ def report(title: str, seconds: dict[str, np.ndarray]) -> None:
 
 
 def torch_forms(z, group) -> dict:
-    """Eager PyTorch, twice: with SupContrast's operations, and as the shortest plain form of the same equation."""
+    """PyTorch: eager with SupContrast's operations, and the shortest plain form of the same equation, also compiled."""
     import torch
 
     torch.set_num_threads(os.cpu_count())
-    labels = torch.from_numpy(group)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    z, labels = (torch.from_numpy(values).to(device) for values in (z, group))
     n = len(labels)
 
     def whole_matrices(z):
@@ -173,7 +186,7 @@ def torch_forms(z, group) -> dict:
         positive = torch.eq(labels[:, None], labels[None, :]).float()
         logits = torch.div(torch.matmul(z, z.T), TAU)
         logits = logits - torch.max(logits, dim=1, keepdim=True)[0].detach()
-        others = torch.scatter(torch.ones_like(positive), 1, torch.arange(n)[:, None], 0)
+        others = torch.scatter(torch.ones_like(positive), 1, torch.arange(n, device=device)[:, None], 0)
         positive = positive * others
         exponentials = torch.exp(logits) * others
         log_probability = logits - torch.log(exponentials.sum(1, keepdim=True))
@@ -182,7 +195,7 @@ def torch_forms(z, group) -> dict:
         return -((positive * log_probability).sum(1) / count).mean()
 
     def plain(z):
-        own = torch.eye(n, dtype=torch.bool)
+        own = torch.eye(n, dtype=torch.bool, device=device)
         positive = (labels[:, None] == labels[None, :]) & ~own
         logits = (z @ z.T / TAU).masked_fill(own, -torch.inf)
         per_positive = logits.logsumexp(1, keepdim=True) - logits
@@ -190,7 +203,7 @@ def torch_forms(z, group) -> dict:
         return (torch.where(positive, per_positive, 0).sum(1) / count.clamp(min=1)).mean()
 
     def step(loss):
-        leaf = torch.from_numpy(z).requires_grad_()
+        leaf = z.clone().requires_grad_()
         value = loss(leaf)
         value.backward()
         return value.item()
@@ -198,6 +211,7 @@ def torch_forms(z, group) -> dict:
     return {
         "torch, SupContrast form": functools.partial(step, whole_matrices),
         "torch, plain": functools.partial(step, plain),
+        "torch, plain, compiled": functools.partial(step, torch.compile(plain)),
     }
 
 

@@ -37,6 +37,7 @@ from contrastive_jax.train.loop import train
 from contrastive_jax.train.metrics import MetricWriter
 from contrastive_jax.train.state import TrainState, create
 from contrastive_jax.train.step import Training, compile_steps
+from contrastive_jax.train.stop import StopRequest
 
 
 def main() -> None:
@@ -70,7 +71,7 @@ def ratio(options: argparse.Namespace) -> None:
         batch = take(data, jnp.asarray(order.at(0)), mesh)
         batch["view"] = make_views(experiment.recipe, batch["image"], jax.random.key(0), method.views)
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, StopRequest() as stop:
         path = pathlib.Path(folder)
         checkpoints = Checkpoints(path / "checkpoints", every_steps=order.steps_per_epoch)
         writer = MetricWriter(path, first=0, total=10**6, batch_size=options.batch)
@@ -88,6 +89,7 @@ def ratio(options: argparse.Namespace) -> None:
                 monitor=look,
                 checkpoints=checkpoints,
                 writer=writer,
+                stop=stop,
             )
             return time.perf_counter() - started
 

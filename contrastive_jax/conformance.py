@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -46,9 +46,12 @@ def experiment(method: str, /, **top: Any) -> Experiment:
 class Trial:
     """A method's tiny experiment: its compiled step on some devices, and its batches."""
 
-    def __init__(self, name: str, devices: int = 1, seed: int = 0, /, *, cohort: int = 1, **top: Any):
+    def __init__(
+        self, name: str, devices: int | Sequence[Any] = 1, seed: int = 0, /, *, cohort: int = 1, **top: Any
+    ):
         self.parts = experiment(name, seed=seed, **top)
-        self.mesh = make_mesh(jax.devices()[:devices], cohort=cohort)
+        chosen = jax.devices()[:devices] if isinstance(devices, int) else devices
+        self.mesh = make_mesh(chosen, cohort=cohort)
         self.data = load("digits", "train")
         self.method = self.parts.method(num_classes=self.data.num_classes, labels=self.data.labels)
         schedule = self.parts.learning_rate_schedule(10)

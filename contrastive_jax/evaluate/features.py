@@ -1,6 +1,7 @@
 """Frozen representations or logits of images, computed on all devices in evaluation mode."""
 
 import dataclasses
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,8 @@ See = Callable[[Any, Any, Float[Array, "batch height width channel"]], dict[str,
 Extract = Callable[..., dict[str, np.ndarray]]
 Images = UInt8[Array, "batch height width channel"]
 Extents = Int[Array, "batch 2"] | None
+AHEAD = 8
+"""Batches that the devices work on while the host fetches an earlier one."""
 
 
 def make_extract(see: See, recipe: Recipe, mesh: Mesh, *, batch_size: int) -> Extract:
@@ -46,7 +49,7 @@ def make_extract(see: See, recipe: Recipe, mesh: Mesh, *, batch_size: int) -> Ex
         key: Array | None = None,
         extents: Int[np.ndarray, "n 2"] | None = None,
     ):
-        parts = []
+        parts, coming = [], deque()
         with jax.set_mesh(mesh):
             for number, (batch, sizes, kept) in enumerate(batches(images, extents, batch_size)):
                 batch, sizes = jax.device_put((batch, sizes), batch_sharding(mesh))
@@ -54,10 +57,19 @@ def make_extract(see: See, recipe: Recipe, mesh: Mesh, *, batch_size: int) -> Ex
                     found = plainly(params, collections, batch, sizes)
                 else:
                     found = augmented(params, collections, batch, sizes, jax.random.fold_in(key, number))
-                parts.append({name: np.asarray(x)[:kept] for name, x in found.items()})
+                jax.tree.map(lambda x: x.copy_to_host_async(), found)
+                coming.append((found, kept))
+                if len(coming) > AHEAD:
+                    parts.append(on_host(*coming.popleft()))
+        parts += [on_host(*each) for each in coming]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     return extract
+
+
+def on_host(found: dict[str, Array], kept: int) -> dict[str, np.ndarray]:
+    """The first `kept` rows."""
+    return {name: np.asarray(x)[:kept] for name, x in found.items()}
 
 
 def batches(

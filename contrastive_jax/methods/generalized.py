@@ -148,21 +148,24 @@ class IntriguingSWD(OneEncoder):
         return z, collections._replace(network=network)
 
     def loss(self, embeddings, state, batch, step, key):
-        prior = PRIORS[self.prior]
-        z = prior.prepare(embeddings[FINAL])
+        prior, raw = PRIORS[self.prior], embeddings[FINAL]
+        z = prior.prepare(raw)
         samples, views, dim = z.shape
         prior_key, direction_key = jax.random.split(key)
         drawn = prior.sample(prior_key, samples * views, dim)
         terms = losses.generalized_swd(z, drawn, losses.directions(direction_key, dim))
-        loss, found = weighted_mean(terms, z, lam=self.lam)
+        loss, found = weighted_mean(terms, l2_normalize(raw), lam=self.lam)
         return self.loss_scale * loss, state, found
 
 
 def weighted_mean(
     terms: GeneralizedTerms, z: Float[Array, "sample 2 dim"], *, lam: float
 ) -> tuple[Float[Array, ""], Metrics]:
-    """Eq. 2, mean over the samples, and its terms unweighted."""
-    rows = Rows.of_views(l2_normalize(z), jnp.arange(z.shape[0]))
+    """Eq. 2, mean over the samples, and its terms unweighted. `z` has unit length.
+
+    It is not normalised once more to be sure: XLA for GPUs cannot compile a second normalisation (jax 0.11.2).
+    """
+    rows = Rows.of_views(z, jnp.arange(z.shape[0]))
     found = {
         "loss_align": jnp.mean(terms.alignment),
         "loss_match": jnp.mean(terms.distribution),
