@@ -10,9 +10,9 @@
 # machine. The environment needs the packages of `pip install .[train]` with JAX's CUDA plugin, and for `speed` also
 # PyTorch and torchvision. No network is used.
 set -uo pipefail
-cd "$(dirname "$0")/.."
-piece=$1 out=$2 python=${PYTHON:-python} size=${SIZE:-full}
-mkdir -p "$out"
+piece=$1 python=${PYTHON:-python} size=${SIZE:-full}
+out=$(mkdir -p "$2" && cd "$2" && pwd) || exit
+cd "$(dirname "$0")/.." || exit
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 
 # Runs a command with a limit in seconds, keeps its output in OUT/NAME.log and prints the end of it.
