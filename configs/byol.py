@@ -5,7 +5,7 @@
 
 Argument: dataset,network (default imagenet,resnet50).
 
-Recipe: the paper's Sec. 3 and the authors' code, whose linear evaluation is `byol`. The authors used 512 TPU v3 cores for eight hours. Expected ImageNet
+Recipe: the paper's Sec. 3 and the authors' code. The authors used 512 TPU v3 cores for eight hours. Expected ImageNet
 linear accuracy, resnet50, one run: 74.3 (Table 1). The base of the paper's ablations reaches 72.5 in 300 epochs:
 `--config.epochs=300.0 --config.learning_rate.peak=0.3 --config.optimizer.weight_decay=1e-6
 --config.method.teacher_momentum=0.99`.

@@ -38,7 +38,7 @@ DATASETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "folder": {
         "data": dict(source="folder:"),
-        "augment": dict(**IMAGENET),  # center_fraction stays 1: 224 of 256 is ImageNet's convention, and these may be small
+        "augment": dict(**IMAGENET),  # no center_fraction: 224 of 256 is for ImageNet; these may be small
         "network": dict(stem="imagenet"),
     },
     "fashion_mnist": {
