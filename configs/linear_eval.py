@@ -1,6 +1,6 @@
 """Linear evaluation of a pretraining run. The config's argument picks the protocol.
 
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/a
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon_paper --config.pretrained=runs/a
 
     default            SupContrast's, with the learning rate chosen on a held-out tenth of the training set
     supcontrast        CIFAR: rate 5, times 0.2 after epochs 60, 75 and 90 (SupContrast's main_linear.py)
