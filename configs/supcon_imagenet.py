@@ -33,9 +33,8 @@ the field does not:
     --config.method.positives_cap=       0       2       4       6       8       -1
                                          69.3    76.6    78.0    78.4    78.3    78.5
 
-The paper normalises the representation before the projection head;
-here the head is one linear layer without a bias and its output is normalised, so the length of its input changes
-nothing.
+The paper normalises the representation before the projection head; here the head is one linear layer without a bias and
+its output is normalised, so the length of its input changes nothing.
 """
 
 from contrastive_jax.config.presets import pretraining

@@ -1,4 +1,4 @@
-"""SupCon with its linear classifier trained alongside, after a stop-gradient (Khosla et al. 2020, Sec. 4.4).
+"""SupCon with its linear classifier trained alongside, after a stop-gradient (Khosla et al. 2020, Sec. 4.5).
 
     python -m contrastive_jax.main --config=configs/supcon_joint.py:cifar10,resnet50 --workdir=runs/joint
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:supcontrast --config.pretrained=runs/joint
