@@ -1,7 +1,7 @@
 """BYOL: the student predicts a slow teacher's projection of the other view (Grill et al. 2020).
 
     python -m contrastive_jax.main --config=configs/byol.py:imagenet,resnet50 --workdir=runs/byol
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py --config.pretrained=runs/byol
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:byol --config.pretrained=runs/byol
 
 Argument: dataset,network (default imagenet,resnet50).
 

@@ -18,14 +18,16 @@ one-stage experiments, whose settings (App. B) differ:
 
     paper    --config.batch_size=512 --config.learning_rate.peak=0.125
 
-`supcon_cross_entropy.py` has SupCon's recipe: the same, with a warm-up.
+`supcon_cross_entropy.py` has SupCon's recipe: the same, with a warm-up. SelfCon has no number for ImageNet; SupCon's
+recipe is `supcon_cross_entropy_imagenet.py`.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar100,resnet18"):
+    refuse_imagenet(argument, instead="supcon_cross_entropy_imagenet.py")
     config = pretraining("cross_entropy", argument, optimizer="sgd", schedule="cosine")
     config.method.update(label_smoothing=0.0)
     config.augment.update(augmentations.crop_flip())

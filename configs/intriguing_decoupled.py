@@ -3,6 +3,8 @@
     python -m contrastive_jax.main --config=configs/intriguing_decoupled.py:cifar10,resnet50 --workdir=runs/a
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr_tensorflow --config.pretrained=runs/a
 
+A run on ImageNet is judged by `--config=configs/linear_eval.py:simclr_imagenet`.
+
 Argument: dataset,network (default cifar10,resnet50).
 
 Recipe: App. A.1 and SimCLR's TensorFlow code, which it follows, with the weight decay of its READMEs (1e-6 in the first

@@ -3,6 +3,8 @@
     python -m contrastive_jax.main --config=configs/intriguing_swd.py:cifar10,resnet50 --workdir=runs/a
     python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:simclr_tensorflow --config.pretrained=runs/a
 
+A run on ImageNet is judged by `--config=configs/linear_eval.py:simclr_imagenet`.
+
 Argument: dataset,network (default cifar10,resnet50).
 
 The other two priors are `intriguing_swd_hypercube.py` and `intriguing_swd_hypersphere.py`.

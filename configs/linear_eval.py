@@ -1,18 +1,22 @@
 """Linear evaluation of a pretraining run. The config's argument picks the protocol.
 
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/a
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon_paper --config.pretrained=runs/a
 
     default            SupContrast's, with the learning rate chosen on a held-out tenth of the training set
     supcontrast        CIFAR: rate 5, times 0.2 after epochs 60, 75 and 90 (SupContrast's main_linear.py)
     simclr             the same at rate 1, with which SupContrast evaluates SimCLR
-    selfcon            rate 3, times 0.1 after epochs 60 and 80 (SelfCon's main_linear.py)
-    selfcon_paper      rate 5 and weight decay 1e-4 (SelfCon, App. B, which names no milestones: those above)
+    selfcon_paper      rate 5, weight decay 1e-4, times 0.1 after epochs 60 and 80 (SelfCon, App. B, which names no
+                       milestones: they are the script's)
+    selfcon            rate 3 without weight decay, else the same (SelfCon's scripts, of a later version of the paper)
+    selfcon_imagenet   rate 5, 40 epochs, times 0.1 after epochs 20 and 30 (SelfCon's script for ImageNet)
     moco               rate 30, batch 256, times 0.1 after epochs 60 and 80 (MoCo's and MCL's main_lincls.py)
     moco_v3            ViT: rate 3 at batch 256, batch 1024, 90 epochs, cosine (MoCo v3's main_lincls.py)
     moco_v3_resnet     the same at rate 0.1
     sdssl              moco_v3 on the teacher, as SDSSL judges BYOL and MoCo v3; its SimCLR has no teacher: moco_v3
     simclr_tensorflow  CIFAR: rate 0.1 at batch 256, batch 512, cosine, Nesterov (SimCLR's README)
     simclr_imagenet    the same with batch 4096, 90 epochs and weight decay 1e-6
+    byol               rate 0.2 at batch 256, batch 1024, 80 epochs, cosine, Nesterov (BYOL's configs/eval.py; the paper
+                       chooses among 0.05, 0.1, 0.2, 0.3 and 0.4 on held-out images)
     supcon_imagenet    normalised features, TensorFlow's RMSProp, batch 6144 (google-research, supcon/scripts, which
                        augment as in the pretraining; here are crops and flips)
     dino               rate 0.001 at batch 256, batch 1024, cosine (DINO's eval_linear.py on eight GPUs; it joins the
@@ -42,11 +46,15 @@ PROTOCOLS = {
     "default": {},
     "supcontrast": {"protocol": {"learning_rates": (5.0,)} | SMALL},
     "simclr": {"protocol": {"learning_rates": (1.0,)} | SMALL},
-    "selfcon": {"protocol": {"learning_rates": (3.0,)} | SMALL, "schedule": SELFCON},
     "selfcon_paper": {
         "protocol": {"learning_rates": (5.0,)} | SMALL,
         "schedule": SELFCON,
         "optimizer": SGD | {"weight_decay": 1e-4},
+    },
+    "selfcon": {"protocol": {"learning_rates": (3.0,)} | SMALL, "schedule": SELFCON},
+    "selfcon_imagenet": {
+        "protocol": {"learning_rates": (5.0,), "epochs": 40} | SMALL,
+        "schedule": SELFCON | {"milestones": (20, 30)},
     },
     "moco": {
         "protocol": dict(learning_rates=(30.0,), batch_size=256, init="normal") | LARGE,
@@ -60,6 +68,11 @@ PROTOCOLS = {
         "protocol": ZEROS | {"batch_size": 4096, "epochs": 90},
         "schedule": {"name": "cosine"},
         "optimizer": SIMCLR | {"weight_decay": 1e-6},
+    },
+    "byol": {
+        "protocol": dict(learning_rates=(0.2,), lr_scaling="linear", batch_size=1024, epochs=80) | LARGE,
+        "schedule": {"name": "cosine"},
+        "optimizer": SIMCLR,
     },
     "supcon_imagenet": {
         "protocol": dict(learning_rates=(0.05,), lr_scaling="linear", batch_size=6144, epochs=90) | GLOROT,

@@ -17,6 +17,9 @@ as in their code):
     wrn_16_2            72.55 +- 0.24   74.56 +- 0.11   75.79 +- 0.07
     shufflenet_v2_1x    70.93 +- 0.24   73.26 +- 0.18   75.18 +- 0.25
 
+One network alone is `--config.method.networks=1` with the four weights below at 0. Its batches are class-aware too: the
+authors' script for it trains two such networks side by side, and their code then takes the better one.
+
 Table 1 adds logit distillation to four networks, into the last one only: `--config.method.networks=4
 --config.method.shared=block1 --config.method.distillation=ensemble_last` (wrn_16_2 76.34 +- 0.22). The authors' code
 does so with more than two networks; with two it is `--config.method.distillation=ensemble`. For comparators, set the
@@ -26,11 +29,12 @@ weights `vcl`, `soft_vcl`, `icl` and `soft_icl` to 0 and `distillation` to `deep
 the same numbers.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar100,cifar_resnet32"):
+    refuse_imagenet(argument, instead="mcl_bank.py")
     config = pretraining("mcl", argument, optimizer="sgd", schedule="cosine", sampler="class_aware")
     config.sampler.update(per_class=2)
     config.method.update(networks=2, shared="", tau=0.1, soft=3.0)

@@ -10,6 +10,9 @@ linear, one run):
 
     SimCLR       ViT-S/32 51.5 / 52.8   ViT-B/16 62.1 / 70.5
 
+Unlike the baselines with a teacher it has no exits after its layers: each would carry a projection head here. Layer by
+layer, the paper judges MoCo v3 alone (Fig. 4).
+
 Other networks and data sets (`cifar10,vit_tiny_4`, `cifar10,resnet18`) train but have no published numbers.
 """
 

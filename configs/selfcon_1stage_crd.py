@@ -19,11 +19,12 @@ set, Table 7 (features) and Table 10 (logits):
 `accuracy_final` is the accuracy of the backbone's classifier on the augmented batch.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
+    refuse_imagenet(argument)
     config = pretraining("selfcon_1stage_crd", argument, optimizer="sgd", schedule="cosine")
     config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(form="features", beta=0.8, tau=0.07)

@@ -19,11 +19,12 @@ negatives: they are those of CRD here. Expected accuracy of the backbone's class
 `accuracy_final` is the accuracy of the backbone's classifier on the augmented batch.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
+    refuse_imagenet(argument)
     config = pretraining("selfcon_1stage_mlcpc", argument, optimizer="sgd", schedule="cosine")
     config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(form="features", beta=1.0, tau=0.07, alpha=0.01)

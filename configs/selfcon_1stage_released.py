@@ -16,11 +16,12 @@ only script trains plain cross-entropy: `--config.batch_size=1024 --config.learn
 rate. No numbers of this form are published.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
+    refuse_imagenet(argument)
     config = pretraining("selfcon_1stage_released", argument, optimizer="sgd", schedule="cosine")
     config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(tau=3.0, alpha=1.0, beta=0.0)

@@ -13,11 +13,12 @@ Expected accuracy of the backbone's classifier, Tables 7 and 10:
     resnet50    CIFAR-10 94.97 +- 0.24    CIFAR-100 76.48 +- 0.78    Tiny-ImageNet 61.74 +- 0.44
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
+    refuse_imagenet(argument)
     config = pretraining("selfcon_1stage_sd", argument, optimizer="sgd", schedule="cosine")
     config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(beta=0.5, soft=3.0)

@@ -1,7 +1,8 @@
 """SelfCon-M: SupCon on the backbone plus alpha times the sub-networks' anchors (Bae et al. 2021, Eq. 2).
 
     python -m contrastive_jax.main --config=configs/selfcon_m.py:cifar100,resnet18 --workdir=runs/selfcon_m
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/selfcon_m
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon_paper \
+        --config.pretrained=runs/selfcon_m
 
 Argument: dataset,network (default cifar100,resnet18).
 
@@ -17,11 +18,12 @@ With `alpha > 0` the released code computes this loss, times tau / 0.07; with al
 is `selfcon_m_joint.py`.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
+    refuse_imagenet(argument)
     config = pretraining("selfcon_m", argument, optimizer="sgd", schedule="cosine")
     config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07

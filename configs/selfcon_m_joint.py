@@ -8,11 +8,12 @@ Argument: dataset,network (default cifar100,resnet18).
 This is not the paper's Eq. 2 (`selfcon_m.py`), and no number is published for it. Recipe: that of `selfcon_s.py`.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
+    refuse_imagenet(argument)
     config = pretraining("selfcon_m_joint", argument, optimizer="sgd", schedule="cosine")
     config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07

@@ -1,7 +1,8 @@
 """SelfCon-MU: SimCLR on the backbone plus alpha times the sub-networks' anchors (Bae et al. 2021, Eq. 6).
 
     python -m contrastive_jax.main --config=configs/selfcon_mu.py:cifar100,resnet18 --workdir=runs/selfcon_mu
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/selfcon_mu
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon_paper \
+        --config.pretrained=runs/selfcon_mu
 
 Argument: dataset,network (default cifar100,resnet18).
 
@@ -12,11 +13,12 @@ Table 11, whose two network names are swapped in the paper (Table 12 shows it):
     resnet50    CIFAR-10 94.02 +- 0.15    CIFAR-100 70.83 +- 0.30    Tiny-ImageNet 44.18 +- 0.99
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
+    refuse_imagenet(argument)
     config = pretraining("selfcon_mu", argument, optimizer="sgd", schedule="cosine")
     config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(tau=0.5, loss_scale=0.5 / 0.07)  # the authors' code scales the loss by tau / 0.07

@@ -1,7 +1,7 @@
 """SelfCon-S with a memory bank of 1024 earlier outputs (Bae et al. 2021, Sec. 4.2, Table 5).
 
     python -m contrastive_jax.main --config=configs/selfcon_s_bank.py:cifar100,resnet18 --workdir=runs/bank
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/bank
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon_paper --config.pretrained=runs/bank
 
 Argument: dataset,network (default cifar100,resnet18).
 
@@ -13,11 +13,12 @@ linear accuracy of the backbone on Tiny-ImageNet, Table 5, without and with the 
     resnet50    63.95 +- 0.46    64.97 +- 0.26
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations, selfcon
 
 
 def get_config(argument="cifar100,resnet18"):
+    refuse_imagenet(argument)
     config = pretraining("selfcon_s_bank", argument, optimizer="sgd", schedule="cosine")
     config.network.update(subnetworks=selfcon.exits(config.network.name), subnetwork="small")
     config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07

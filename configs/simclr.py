@@ -10,14 +10,15 @@ factor tau / 0.07 = 7.14 on the loss, so `loss_scale` keeps it. Expected linear 
 
     resnet50    CIFAR-10 93.6    CIFAR-100 70.7
 
-For ImageNet with the recipe of SimCLR's own code, use `intriguing_nt_xent.py:imagenet,resnet50`.
+ImageNet has a config of its own, `simclr_imagenet.py`.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar10,resnet50"):
+    refuse_imagenet(argument, instead="simclr_imagenet.py")
     config = pretraining("simclr", argument, optimizer="sgd", schedule="cosine")
     config.method.update(tau=0.5, loss_scale=0.5 / 0.07)  # the authors' code scales the loss by tau / 0.07
     config.head.update(dim=128, depth=2)

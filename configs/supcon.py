@@ -15,11 +15,12 @@ SelfCon's Table 1 reruns SupCon at batch 256 with SelfCon's schedule (`--config.
 73.58 +- 0.02. ImageNet has a config of its own, `supcon_imagenet.py`.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar10,resnet50"):
+    refuse_imagenet(argument, instead="supcon_imagenet.py")
     config = pretraining("supcon", argument, optimizer="sgd", schedule="cosine")
     config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07
     config.method.update(positives_cap=-1)

@@ -8,17 +8,18 @@ Argument: dataset,network (default cifar10,resnet50).
 The paper says that memory-based alternatives work, and cites MoCo for them. `supcon_queue.py` follows that citation;
 this is the plain form, without a momentum encoder. Recipe: the CIFAR recipe of `supcon.py` with the paper's memory of
 8192 and batch of 256, which it used for ImageNet, and the learning rate scaled linearly to the batch. The paper gives
-no number for CIFAR.
+no number for CIFAR. On ImageNet: `supcon_queue.py` with `--config.method.name=supcon_bank`.
 
 While the embeddings move fast (a large learning rate, the first epochs), the oldest entries are stale and misleading:
 keep `--config.method.bank_size` at a few batches.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar10,resnet50"):
+    refuse_imagenet(argument, instead="supcon_queue.py --config.method.name=supcon_bank")
     config = pretraining("supcon_bank", argument, optimizer="sgd", schedule="cosine")
     config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07
     config.method.update(bank_size=8192)

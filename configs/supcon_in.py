@@ -6,14 +6,16 @@
 Argument: dataset,network (default cifar10,resnet50).
 
 Recipe: that of `supcon.py`; only the loss differs. The paper compares the two losses on ImageNet alone, resnet50, Table
-1: top-1 67.4 for L_in, 78.7 for L_out. It gives no number for CIFAR.
+1: top-1 67.4 for L_in, 78.7 for L_out (`supcon_imagenet.py`, the first with `--config.method.name=supcon_in`). It gives
+no number for CIFAR.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar10,resnet50"):
+    refuse_imagenet(argument, instead="supcon_imagenet.py --config.method.name=supcon_in")
     config = pretraining("supcon_in", argument, optimizer="sgd", schedule="cosine")
     config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07
     config.head.update(dim=128, depth=2)

@@ -10,15 +10,18 @@ that Liu et al. published for their VGG-like network with margin 4:
 
     CIFAR-10 92.4    CIFAR-100 70.5    (ImageNet 78.0 comes from another paper, with margins in several layers)
 
-The margin is blended in as in the authors' CIFAR-10 example: lambda = 1000 (1 + 2e-5 t)^-45 at step t, which falls
-below 1 at step 8300. The authors train at rate 0.1, not at 0.8. The second command measures the trained classifier.
+The margin is blended in as in the authors' CIFAR-10 example (there margin 2): lambda = 1000 (1 + 2e-5 t)^-45 at step t,
+which falls below 1 at step 8300. That example trains at rate 0.1 and batch 128 with a weight decay of 5e-4; the README
+has lambda = 1000 (1 + 2.5e-5 t)^-35 for margin 4: `--config.method.blend_rate=2.5e-5 --config.method.blend_power=35.0`.
+The second command measures the trained classifier. No recipe for ImageNet was published.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar10,resnet50"):
+    refuse_imagenet(argument)
     config = pretraining("supcon_large_margin", argument, optimizer="sgd", schedule="cosine")
     config.method.update(margin=4, blend=1000.0, blend_rate=2e-5, blend_power=45.0)
     config.augment.update(augmentations.crop_flip())

@@ -6,15 +6,17 @@
 Argument: dataset,network (default cifar10,resnet50).
 
 One view, no temperature, and a single positive: another image of the class. Recipe: that of `supcon.py`, whose batch of
-1024 gives nearly every image of CIFAR a partner. The paper trained resnet50 on ImageNet at batch 6144: top-1 57.4,
-against 78.7 for SupCon. It gives no number for CIFAR.
+1024 gives nearly every image of CIFAR a partner. The paper trained resnet50 on ImageNet at batch 6144, in SupCon's own
+setup: top-1 57.4, against 78.7 for SupCon (`supcon_imagenet.py`, which has the command). It gives no number for CIFAR.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar10,resnet50"):
+    overrides = "--config.method.tau=1.0 --config.method.loss_scale=1.0 --config.method.views=1"
+    refuse_imagenet(argument, instead=f"supcon_imagenet.py --config.method.name=supcon_n_pairs {overrides}")
     config = pretraining("supcon_n_pairs", argument, optimizer="sgd", schedule="cosine")
     config.method.update(tau=1.0, views=1)
     config.head.update(dim=128, depth=2)

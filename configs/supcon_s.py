@@ -1,7 +1,8 @@
 """SupCon-S: SupCon on a single view, SelfCon's control experiment (Bae et al. 2021, Sec. 4.1).
 
     python -m contrastive_jax.main --config=configs/supcon_s.py:cifar100,resnet18 --workdir=runs/supcon_s
-    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon --config.pretrained=runs/supcon_s
+    python -m contrastive_jax.linear_eval --config=configs/linear_eval.py:selfcon_paper \
+        --config.pretrained=runs/supcon_s
 
 Argument: dataset,network (default cifar100,resnet18).
 
@@ -13,11 +14,12 @@ Recipe: that of `selfcon_s.py` without the sub-network. Expected linear accuracy
     vgg16_bn    CIFAR-10 93.53 +- 0.20    CIFAR-100 24.62 +- 1.38    Tiny-ImageNet 47.01 +- 0.20
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar100,resnet18"):
+    refuse_imagenet(argument)
     config = pretraining("supcon_s", argument, optimizer="sgd", schedule="cosine")
     config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07
     config.head.update(dim=128, depth=2)

@@ -5,15 +5,17 @@
 
 Argument: dataset,network (default cifar10,resnet50).
 
-Recipe: that of `supcon.py`. To first order this is a triplet loss with margin 2 tau. The paper derives it as a special
-case of SupCon and trains none, so there is no published number.
+Recipe: that of `supcon.py`, and for ImageNet `supcon_imagenet.py` with `--config.method.name=supcon_triplet`. To first
+order this is a triplet loss with margin 2 tau. The paper derives it as a special case of SupCon and trains none, so
+there is no published number.
 """
 
-from contrastive_jax.config.presets import pretraining
+from contrastive_jax.config.presets import pretraining, refuse_imagenet
 from contrastive_jax.recipes import augmentations
 
 
 def get_config(argument="cifar10,resnet50"):
+    refuse_imagenet(argument, instead="supcon_imagenet.py --config.method.name=supcon_triplet")
     config = pretraining("supcon_triplet", argument, optimizer="sgd", schedule="cosine")
     config.method.update(tau=0.1, loss_scale=0.1 / 0.07)  # the authors' code scales the loss by tau / 0.07
     config.head.update(dim=128, depth=2)

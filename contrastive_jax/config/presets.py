@@ -38,7 +38,7 @@ DATASETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "folder": {
         "data": dict(source="folder:"),
-        "augment": dict(**IMAGENET),
+        "augment": dict(**IMAGENET),  # no center_fraction: 224 of 256 is for ImageNet; these may be small
         "network": dict(stem="imagenet"),
     },
     "fashion_mnist": {
@@ -103,6 +103,39 @@ def pretraining(
         config.update({section: {key: value for key, value in values.items() if key in config[section]}})
     config.update(network=fields)
     return config
+
+
+def refuse_imagenet(argument: str, instead: str = "") -> None:
+    """Stops a config whose recipe is for small images when it is asked for ImageNet.
+
+    Days of training by the wrong recipe are worth more than a line that scrolls by.
+
+    Args:
+        argument: The config's argument.
+        instead: A file in `configs/` with the published recipe for ImageNet, and the overrides that it needs:
+            `supcon_imagenet.py --config.method.name=supcon_in`. Empty if none was published.
+
+    Raises:
+        InputError: If the argument names ImageNet. It has the command of the published recipe, if there is one, and
+            the flags that train on ImageNet by this one.
+    """
+    dataset, network = words(argument)
+    if dataset != "imagenet":
+        return
+    file, *overrides = instead.split() or [""]
+    published = " ".join([f"ImageNet has its own: --config=configs/{file}:{argument}", *overrides])
+    found = published if instead else "none was published for ImageNet"
+    like_a_folder = {
+        f"{section}.{field}": value
+        for section, fields in DATASETS["imagenet"].items()
+        for field, value in fields.items()
+        if value != DATASETS["folder"][section].get(field)
+    }
+    flags = " ".join(f"--config.{field}={value}" for field, value in like_a_folder.items())
+    raise InputError(
+        f"this config's recipe is for small images, and {found}. To train on ImageNet by it all the same, write"
+        f" folder,{network} in place of {argument} and add {flags}."
+    )
 
 
 def evaluation(*, optimizer: str = "sgd", schedule: str = "step") -> ConfigDict:

@@ -186,13 +186,17 @@ def entry_of(
 
 
 def value_of(summary: Mapping[str, Any], metric: str) -> float:
-    """The published kind of number in the summary of an evaluation: `linear, final`, or `top-5, final`.
+    """The published kind of number in the summary of an evaluation: `linear, final`, `top-5, final` (of the linear
+    classifier) or `own classifier top-5, final`.
 
     Raises:
       InputError: the evaluation did not measure it.
     """
+    own = summary.get("own_classifier", {}).get("top5", {})
     top5 = {f"top-5, {name}": value for name, value in summary.get("top5", {}).items()}
-    measured = summary["top1"] | top5
+    measured = (
+        summary["top1"] | top5 | {f"own classifier top-5, {name}": value for name, value in own.items()}
+    )
     if metric not in measured:
         raise InputError(f"the evaluation measured no '{metric}', only {', '.join(measured)}.")
     return measured[metric]

@@ -34,9 +34,16 @@ FAMILIES = {
     "supcon": f"""{SUPCONTRAST} epochs=1000.0 learning_rate.peak=0.5
         schedule.warmup_epochs=10.0 schedule.warmup_from=0.01""",
     "supcon_imagenet": f"""{COSINE} {LINEAR_256} epochs=350.0 batch_size=6144 learning_rate.peak=0.4
-        optimizer.name=lars optimizer.momentum=0.9 optimizer.weight_decay=2e-3 optimizer.trust_on=gradient
+        optimizer.name=lars optimizer.momentum=0.9 optimizer.weight_decay=1e-3 optimizer.trust_on=gradient
         optimizer.decay=kernels schedule.warmup_epochs=12.0 network.residual_scale=0.0
         head.dim=128 head.depth=1 head.output_bias=False head.kernel=normal""",
+    "supcon_cross_entropy_imagenet": f"""{COSINE} {LINEAR_256} epochs=200.0 batch_size=6144 learning_rate.peak=0.1
+        optimizer.name=sgd optimizer.momentum=0.9 optimizer.nesterov=True optimizer.weight_decay=1e-4
+        optimizer.decay=all optimizer.exclude=('norm',) schedule.warmup_epochs=12.0 network.residual_scale=0.0""",
+    "simclr_imagenet": f"""{COSINE} {LINEAR_256} {NO_BIASES} epochs=1000.0 batch_size=4096 learning_rate.peak=0.3
+        network.residual_scale=0.0 head.dim=128 head.depth=2 head.hidden_norm=True head.output_norm=scale
+        head.kernel=normal optimizer.name=lars optimizer.momentum=0.9 optimizer.weight_decay=1e-6
+        optimizer.decay=kernels schedule.warmup_epochs=10.0""",
     "selfcon": f"{SELFCON} epochs=1000.0 batch_size=256 learning_rate.peak=0.0625",
     "cross_entropy": f"{SUPCONTRAST} epochs=500.0 batch_size=1024",
     "one_stage": f"{SELFCON} {EXIT} epochs=500.0 batch_size=512 learning_rate.peak=0.125",
@@ -83,6 +90,16 @@ CONFIGS = {
         "supcon_imagenet",
         "supcon_imagenet",
         "method.name=supcon method.tau=0.1 method.loss_scale=0.1",
+    ),
+    "supcon_cross_entropy_imagenet": (
+        "supcon_cross_entropy_imagenet",
+        "supcon_imagenet",
+        "method.name=cross_entropy method.label_smoothing=0.05",
+    ),
+    "simclr_imagenet": (
+        "simclr_imagenet",
+        "simclr_imagenet",
+        "method.name=simclr method.tau=0.1 method.loss_scale=2.0",
     ),
     "supcon_in": ("supcon", "supcon_cifar", f"{LARGE} {TAU_01}"),
     "supcon_triplet": ("supcon", "supcon_cifar", f"{LARGE} {TAU_01}"),
@@ -258,6 +275,18 @@ VARIANTS = {
         "selfcon",
         "augment.mean=(0.485,0.456,0.406) augment.std=(0.229,0.224,0.225) augment.size=0 network.stem=cifar",
     ),
+    ("selfcon_s", "imagenet,resnet34"): (
+        "selfcon",
+        f"""{AFTER_2} network.subnetwork=same network.stem=imagenet epochs=800.0 batch_size=2048 learning_rate.peak=0.25
+            learning_rate.scaling=none schedule.warmup_epochs=10.0 schedule.warmup_from=0.01""",
+    ),
+    ("supcon_queue", "imagenet,resnet50"): (
+        "supcon_imagenet",
+        f"""{SGD} optimizer.nesterov=False optimizer.weight_decay=1e-4 epochs=350.0 batch_size=256 method.tau=0.1
+            method.loss_scale=1.0 method.queue_size=8192 method.teacher_momentum=0.999 head.dim=128 head.depth=1
+            head.output_bias=False head.kernel=normal learning_rate.peak=0.03 {LINEAR_256} schedule.name=cosine
+            schedule.per=epoch schedule.warmup_epochs=0.0""",
+    ),
     ("moco", "cifar10,resnet18"): ("simclr_cifar", "method.tau=0.2 network.norm_group=32"),
     ("moco_v3", "imagenet,resnet50"): (
         "moco_v3",
@@ -294,6 +323,11 @@ PROTOCOLS = {
     "sdssl": f"{VIT_LINEAR} protocol.learning_rates=(3.0,) judged=teacher",
     "simclr_tensorflow": f"{SIMCLR_LINEAR} protocol.epochs=100 protocol.batch_size=512 optimizer.weight_decay=0.0",
     "simclr_imagenet": f"{SIMCLR_LINEAR} protocol.epochs=90 protocol.batch_size=4096 optimizer.weight_decay=1e-6",
+    "selfcon_imagenet": f"""{NO_DECAY} {CIFAR_CODE} protocol.epochs=40 protocol.learning_rates=(5.0,) schedule.name=step
+        schedule.milestones=(20,30) schedule.decay=0.1""",
+    "byol": f"""{PLAIN_SGD} {OF_256} optimizer.nesterov=True optimizer.weight_decay=0.0 protocol.learning_rates=(0.2,)
+        protocol.epochs=80 protocol.batch_size=1024 protocol.init=torch schedule.name=cosine schedule.per=step
+        schedule.warmup_epochs=0.0 schedule.final_fraction=0.0 judged=student""",
     "supcon_imagenet": """protocol.learning_rates=(0.05,) protocol.lr_scaling=linear protocol.epochs=90
         protocol.batch_size=6144 protocol.init=glorot protocol.normalize=True protocol.label_smoothing=0.05
         optimizer.name=rmsprop optimizer.rate=0.9 optimizer.momentum=0.9 optimizer.eps=0.001

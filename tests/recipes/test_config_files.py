@@ -57,7 +57,7 @@ def test_every_command_in_the_docstring_names_a_config_that_exists(name):
 @pytest.mark.parametrize("name", PRETRAINING)
 def test_every_override_in_the_docstring_sets_a_field(name):
     config, given = resolved(name), overrides(name)
-    known = set(config)
+    known = set(config) | {field for field in resolved("linear_eval") if field.startswith("protocol.")}
     for section in set(CHOICES):  # a docstring may choose another class, whose fields count as well
         if f"{section}.name" in given:
             cls = section_class(section, {"name": given[f"{section}.name"]})

@@ -60,6 +60,9 @@ RATES = {
     "mcl_moco": 0.03,
     "sdssl_moco_v3": 6e-4,
     "byol": 3.2,
+    "simclr_imagenet": 4.8,
+    "supcon_imagenet": 9.6,
+    "supcon_cross_entropy_imagenet": 2.4,
 }
 
 
@@ -99,16 +102,20 @@ JUDGED_BY = {
     "sdssl": ("sdssl_byol", "sdssl_byol_baseline", "sdssl_moco_v3", "sdssl_moco_v3_baseline"),
     "simclr_tensorflow": [name for name in CONFIGS if name.startswith("intriguing_")],
     "supcon_imagenet": ("supcon_imagenet",),
+    "simclr": ("simclr",),
+    "simclr_imagenet": ("simclr_imagenet",),
+    "byol": ("byol",),
     "supcontrast": [
         name
         for name in CONFIGS
-        if name.startswith("supcon_") and name not in ("supcon_s", "supcon_imagenet", "supcon_large_margin")
+        if name.startswith("supcon_") and not name.endswith(("_s", "_imagenet", "_large_margin"))
     ],
     "own": [
         *(name for name in CONFIGS if name.startswith("selfcon_1stage_")),
-        *("cross_entropy", "supcon_large_margin", "mcl", "mcl_bank"),
+        *("cross_entropy", "supcon_cross_entropy_imagenet", "supcon_large_margin", "mcl", "mcl_bank"),
     ],
-    "selfcon": [n for n in CONFIGS if n.startswith("selfcon_") and not n.startswith("selfcon_1stage_")],
+    "selfcon": ("selfcon_m_joint", "selfcon_mu_joint"),  # the released code's losses
+    "selfcon_paper": ("selfcon_s", "selfcon_s_bank", "selfcon_m", "selfcon_mu", "selfcon_su", "supcon_s"),
 }
 
 

@@ -118,7 +118,13 @@ def test_every_evaluation_composes(row):
     measured = {
         f"{what}, {exit}"
         for exit in exits
-        for what in ("linear", "top-5", "own classifier", *(f"{k}-NN" for k in settings.knn))
+        for what in (
+            "linear",
+            "top-5",
+            "own classifier",
+            "own classifier top-5",
+            *(f"{k}-NN" for k in settings.knn),
+        )
     }
     assert row.settings.metric in measured
 

@@ -113,6 +113,12 @@ def test_the_published_kind_of_number_is_taken():
     summary = {"top1": {"linear, final": 1.0, "20-NN, final": 2.0}, "top5": {"final": 3.0}}
     metrics = ("linear, final", "20-NN, final", "top-5, final")
     assert [value_of(summary, metric) for metric in metrics] == [1.0, 2.0, 3.0]
+    own = {
+        "top1": {"own classifier, final": 4.0},
+        "own_classifier": {"top1": {"final": 4.0}, "top5": {"final": 5.0}},
+    }
+    metrics = ("own classifier, final", "own classifier top-5, final")
+    assert [value_of(own, metric) for metric in metrics] == [4.0, 5.0]
     with pytest.raises(
         InputError, match="measured no 'linear, block1', only linear, final, 20-NN, final, top-5, final"
     ):
