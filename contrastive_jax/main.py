@@ -47,7 +47,6 @@ def pretrain(config: dict[str, Any], *, workdir: str) -> None:
     """Trains the method of `config` in the run directory `workdir`, from its newest checkpoint if there is one."""
     experiment = assemble(config)
     run = RunDirectory(pathlib.Path(workdir))
-    run.check(experiment.config)
     images = experiment.open(experiment.data.train_split)
     check_batch_size(experiment.run.batch_size, len(images), jax.device_count())
     method = experiment.method(num_classes=images.num_classes, labels=images.labels)
@@ -56,6 +55,7 @@ def pretrain(config: dict[str, Any], *, workdir: str) -> None:
             f"'{images.name}' has no labels, and this method learns from labels: choose another method."
         )
     check_cohort(experiment, method)
+    run.check(experiment.config)  # after what another directory would not mend
     warn_of_missing_test(experiment, images, run)
     with run.open(experiment.config):
         fit(experiment, method, images, run)

@@ -149,7 +149,7 @@ class Command:
                 raise InputError(f"get_config() failed: {why}") from error
             paths = [match[1] for word in argv if (match := re.match(r"--config\.([\w.]+)", word))]
             if self.config:
-                self.config.refuse_unknown(path.partition(".")[0] for path in paths)
+                self.config.refuse_unknown(paths)
             why = next((f"config.{path}" for path in paths if path.count(".") > 1), why)
             raise InputError(f"an override names a field that the config does not have: {why}") from error
         if len(rest) > 1:

@@ -14,7 +14,7 @@ from contrastive_jax.config import registry, schema
 from contrastive_jax.config.presets import DATASETS
 from contrastive_jax.config.registry import Registry
 from contrastive_jax.data import sources
-from contrastive_jax.errors import InputError, nearest
+from contrastive_jax.errors import InputError, either, nearest
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.settings import Evaluation
 
@@ -83,12 +83,25 @@ class Sections:
             resolved["augment"] |= {k: v for k, v in chosen.items() if f"augment.{k}" not in overridden}
         return resolved
 
-    def refuse_unknown(self, names: Iterable[str]) -> None:
-        """Raises InputError for the first name that is neither a section nor a top-level field."""
-        known = [*self.fixed, *self.chosen, *schema.schema(self.top)]
-        for name in names:
-            if name not in known:
-                raise InputError(f"config.{name} is unknown: {nearest(name, known)}")
+    def refuse_unknown(self, paths: Iterable[str]) -> None:
+        """Raises InputError for the first path, `field` or `section.field`, that begins with neither a section nor a
+        top-level field, or goes into a top-level field as if it were a section.
+        """
+        sections, top = [*self.fixed, *self.chosen], schema.schema(self.top)
+        for path in paths:
+            name, _, field = path.partition(".")
+            if name not in sections and (field or name not in top):
+                wrong = (
+                    f"{path} is unknown, for {name} is not a section" if name in top else f"{name} is unknown"
+                )
+                raise InputError(f"config.{wrong}: {self._meant(field if name in top else name)}")
+
+    def _meant(self, name: str) -> str:
+        """Where a field of that name is, or what sections and top-level fields there are."""
+        homes = [f"{section}.{name}" for section, cls in self.fixed.items() if name in schema.schema(cls)]
+        if homes:
+            return f"did you mean {either(repr(home) for home in homes)}?"
+        return nearest(name, [*self.fixed, *self.chosen, *schema.schema(self.top)])
 
 
 PRETRAINING = Sections(

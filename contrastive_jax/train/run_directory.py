@@ -81,7 +81,7 @@ class RunDirectory:
         return any(saved) or (self.path / "summary.json").exists()
 
     def check(self, config: Mapping[str, Any]) -> None:
-        """The checks of `open`, without side effects. Call it before reading data."""
+        """The checks of `open`, without side effects. Call it before what takes long."""
         file = self.path / "config.json"
         free = self.failure.exists() and not self.keeps()
         if self.writes and file.exists() and not free:

@@ -125,6 +125,11 @@ def test_a_wrong_flag_is_one_sentence(arguments, words, capsys):
         (["--config=configs/nothing.py"], "the config file configs/nothing.py does not exist in "),
         ([CONFIG, "--config.optimiser.name=sgd"], "config.optimiser is unknown: did you mean 'optimizer'?"),
         ([CONFIG, "--config.optimiser=sgd"], "config.optimiser is unknown: did you mean 'optimizer'?"),
+        ([CONFIG, "--config.dim=64"], "config.dim is unknown: did you mean 'head.dim'?"),
+        (
+            [CONFIG, "--config.head.dim=64", "--config.epochs.dim=64"],
+            "config.epochs.dim is unknown, for epochs is not a section: did you mean 'head.dim'?",
+        ),
         (
             [CONFIG, "--config.network.stem.x=1"],
             "a field that the config does not have: config.network.stem.x",

@@ -125,5 +125,13 @@ def test_a_wrong_field_is_named_before_an_occupied_directory(tmp_path):
         pretrain(config, workdir=str(tmp_path))
 
 
+def test_a_batch_that_no_directory_would_mend_is_named_before_an_occupied_one(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    config = pretraining("supcon", "digits,resnet8").to_dict()
+    for batch_size, words in ((100_000, "batch_size 100000 is larger than"), (64, "is not empty")):
+        with pytest.raises(InputError, match=words):
+            pretrain(config | {"batch_size": batch_size}, workdir=str(tmp_path))
+
+
 def test_tiny_experiment_itself_is_valid():
     assert experiment("supcon").run.batch_size == 16
