@@ -11,6 +11,7 @@ from contrastive_jax import linear_eval, main
 from contrastive_jax.config.flags import Command
 from contrastive_jax.config.presets import evaluation
 from contrastive_jax.config.sections import Sections
+from contrastive_jax.errors import InputError
 from contrastive_jax.train.run_directory import RunDirectory, flat
 
 
@@ -64,5 +65,10 @@ def composed(command: Command, config: str | ConfigDict, overrides: dict[str, An
     for path, value in given.items():
         section, _, field = path.rpartition(".")
         sections.refuse_unknown([section or field])
-        (found[section] if section else found)[field] = value
+        inside = found.get(section) if section else found
+        if not isinstance(inside, dict):
+            raise InputError(f"config.{section} is a field: give a value, not fields of its own.")
+        if isinstance(inside.get(field), dict):
+            raise InputError(f"config.{field} is {value!r}: it is a section, give a dict of its fields.")
+        inside[field] = value
     return sections.resolve(found, given)
