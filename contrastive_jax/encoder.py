@@ -63,26 +63,15 @@ def load_encoder(
         raise InputError(f"judged is '{judged}': {nearest(judged, JUDGED)}")
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}; it must be at least 1.")
-    checkpoints = Checkpoints(directory.checkpoints, read_only=True)
-    try:
-        arrays = checkpoints.arrays(step)
-    finally:
-        checkpoints.close()
     seen = recorded(directory.record(), directory.path)
     method = experiment.method(num_classes=seen.num_classes, labels=seen.labels)
     shape = experiment.view_shape(seen)
-    views = jax.ShapeDtypeStruct((2, method.views, *shape), jnp.float32)
-    like = jax.eval_shape(method.init, jax.eval_shape(lambda: jax.random.key(0)), views)
-    names = ("params", "collections", "method_state")
-    params, collections, state = (
-        structured(tree, arrays.get(name, {}), f"{directory.path}: {name}")
-        for name, tree in zip(names, like, strict=True)
-    )
+    found, params, collections, state = restored(directory, method, shape, step)
     if judged == "teacher":
         params, collections = method.of_teacher(params, collections, state)
     encoder = Encoder(
         exit=exit,
-        step=int(arrays["step"]),
+        step=found,
         image_shape=(*shape[:2], seen.image_shape[2]),
         batch_size=batch_size,
         recipe=dataclasses.replace(experiment.recipe_for(seen), size=shape[0]),
@@ -95,6 +84,22 @@ def load_encoder(
             f"the encoder of {directory.path} has no exit '{exit}': {nearest(exit, encoder.exits)}"
         )
     return encoder
+
+
+def restored(
+    run: RunDirectory, method: Method, view_shape: tuple[int, int, int], step: int | None
+) -> tuple[int, Any, Collections, Any]:
+    """A checkpoint's step, and its parameters, collections and the method's state as NumPy arrays."""
+    checkpoints = Checkpoints(run.checkpoints, read_only=True)
+    try:
+        arrays = checkpoints.arrays(step)
+    finally:
+        checkpoints.close()
+    views = jax.ShapeDtypeStruct((2, method.views, *view_shape), jnp.float32)
+    like = jax.eval_shape(method.init, jax.eval_shape(lambda: jax.random.key(0)), views)
+    named = zip(("params", "collections", "method_state"), like, strict=True)
+    trees = (structured(tree, arrays.get(name, {}), f"{run.path}: {name}") for name, tree in named)
+    return int(arrays["step"]), *trees
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

@@ -48,5 +48,6 @@ def recorded(record: dict[str, Any], run: Any) -> ImageFacts:
             f"{run} does not record what its images are, because an earlier version wrote it: start its pretrain"
             " command again where its images are, which adds that record and goes on from the newest checkpoint."
         )
-    found = dict(record["images"])
-    return ImageFacts(**found | {"image_shape": tuple(found["image_shape"])})
+    found: dict[str, Any] = record["images"]
+    shape: Any = tuple(found["image_shape"])
+    return ImageFacts(**{**found, "image_shape": shape})

@@ -133,13 +133,14 @@ def structured(like: Any, arrays: Any, where: str) -> Any:
     """
 
     def of_leaf(path: tuple[Any, ...], expected: Any) -> np.ndarray:
-        found = arrays
-        try:
-            for entry in path:
-                found = found[getattr(entry, "name", getattr(entry, "key", getattr(entry, "idx", None)))]
-        except (KeyError, IndexError, TypeError):
-            found = None
-        if np.shape(found) != expected.shape or found is None:
+        found: Any = arrays
+        for entry in path:  # of a NamedTuple, a dict or a sequence
+            key = next(getattr(entry, name) for name in ("name", "key", "idx") if hasattr(entry, name))
+            try:
+                found = found[key]
+            except (KeyError, IndexError):
+                found = {}
+        if np.shape(found) != expected.shape or isinstance(found, dict):
             raise InputError(
                 f"{where}{jax.tree_util.keystr(path)} is not in the checkpoint with shape {expected.shape}, which the"
                 " run's config asks for: the run belongs to another version of this package or of your method."

@@ -183,6 +183,16 @@ def test_what_is_not_a_run_is_refused(tmp_path):
         contrastive_jax.load_encoder(tmp_path)
 
 
+def test_a_run_without_a_checkpoint_is_refused(tmp_path):
+    experiment = plain("selfcon_s")
+    save(tmp_path / "run", experiment, experiment.open("train"), steps=())
+    with pytest.raises(InputError, match="run/checkpoints holds no checkpoint."):
+        contrastive_jax.load_encoder(tmp_path / "run")
+    (tmp_path / "run" / "checkpoints").rmdir()
+    with pytest.raises(InputError, match="run/checkpoints holds no checkpoint."):
+        contrastive_jax.load_encoder(tmp_path / "run")
+
+
 def test_a_run_that_does_not_record_its_images_says_how_to_add_that(tmp_path):
     experiment = plain("selfcon_s")
     save(tmp_path / "run", experiment, experiment.open("train"))
