@@ -43,12 +43,17 @@ def test_overrides_make_the_config_of_the_command_line():
     assert chosen["protocol"]["epochs"] == 3
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    path, config = tmp_path_factory.mktemp("runs") / "a", pretraining("selfcon_s", "digits,resnet8")
+def pretrain(path):
+    config = pretraining("selfcon_s", "digits,resnet8")
     config.network = {"name": "tiny:Plain"}
     few = {"batch_size": 128, "epochs": 0.2, "monitor": {"every_epochs": 0.0}, "data.test_split": "test[:50]"}
-    assert contrastive_jax.pretrain(config, path, **few) == path
+    return contrastive_jax.pretrain(config, path, **few)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "a"
+    assert pretrain(path) == path
     return path
 
 
@@ -60,6 +65,17 @@ def test_a_run_is_pretrained_and_embeds_and_is_judged(run):
     found = contrastive_jax.judge(run, linear=False, knn=(5,), folder="judged")
     assert set(found["top1"]) == {"5-NN, block1", "5-NN, final"} and found["step"] == 2
     assert found == json.loads((run / "judged" / "summary.json").read_text())
+
+
+def test_the_same_call_adds_the_record_that_a_finished_run_lacks(run):
+    record = run / "resolved.json"
+    written = json.loads(record.read_text())
+    assert written.pop("images")["image_shape"] == [8, 8, 1]
+    record.write_text(json.dumps(written))
+    with pytest.raises(InputError, match="does not record what its images are"):
+        contrastive_jax.load_encoder(run)
+    pretrain(run)
+    assert contrastive_jax.load_encoder(run).step == 2
 
 
 @pytest.mark.parametrize(
