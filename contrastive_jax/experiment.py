@@ -15,6 +15,7 @@ from contrastive_jax.augment import Recipe, canvas_side, on_canvas, view_shape
 from contrastive_jax.config.registry import Registry
 from contrastive_jax.config.schema import build
 from contrastive_jax.data.encoded import ImageSet
+from contrastive_jax.data.facts import ImageFacts
 from contrastive_jax.data.order import steps_per_epoch
 from contrastive_jax.data.samplers import Sampler
 from contrastive_jax.data.sources import open_split
@@ -174,7 +175,7 @@ class Experiment:
         data = self.data
         return open_split(data.source, split, data.data_dir, data.image_size, canvas_side(self.recipe))
 
-    def recipe_for(self, dataset: ImageSet) -> Recipe:
+    def recipe_for(self, dataset: ImageSet | ImageFacts) -> Recipe:
         """The recipe; where pictures vary in size, with the size of its views."""
         return on_canvas(self.recipe, dataset.image_shape[0]) if dataset.varies else self.recipe
 
@@ -217,7 +218,7 @@ class Experiment:
             look=steps(self.monitor.every_epochs),
         )
 
-    def view_shape(self, dataset: ImageSet) -> tuple[int, int, int]:
+    def view_shape(self, dataset: ImageSet | ImageFacts) -> tuple[int, int, int]:
         """Height, width and channels of what the networks see."""
         return view_shape(self.recipe_for(dataset), *dataset.image_shape)
 

@@ -10,6 +10,7 @@ if __name__ == "__main__":  # first, so that a package that is missing is report
 
     sys.exit(main(["pretrain", *sys.argv[1:]]))
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Generator
@@ -23,6 +24,7 @@ from contrastive_jax.config.sections import PRETRAINING
 from contrastive_jax.data import resident
 from contrastive_jax.data.batches import check_batch_size
 from contrastive_jax.data.encoded import ImageSet
+from contrastive_jax.data.facts import facts
 from contrastive_jax.data.order import Order
 from contrastive_jax.data.split import MissingSplit
 from contrastive_jax.data.stream import Stream
@@ -58,6 +60,7 @@ def pretrain(config: dict[str, Any], *, workdir: str) -> None:
     run.check(experiment.config)  # after what another directory would not mend
     warn_of_missing_test(experiment, images, run)
     with run.open(experiment.config):
+        run.resolved("images", dataclasses.asdict(facts(images)))
         fit(experiment, method, images, run)
 
 

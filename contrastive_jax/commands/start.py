@@ -8,6 +8,7 @@ checkpoint of step 0; `python -m contrastive_jax.main` with the same config and 
 start fresh, and so do sub-networks without `--part=encoder`.
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,8 @@ import jax
 from contrastive_jax.commands.export import PARTS, network_variables, table_name
 from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.config.sections import PRETRAINING
+from contrastive_jax.data.encoded import ImageSet
+from contrastive_jax.data.facts import facts
 from contrastive_jax.data.order import Order
 from contrastive_jax.errors import InputError
 from contrastive_jax.experiment import Experiment, assemble
@@ -47,18 +50,20 @@ def start(
     run.check(experiment.config)
     naming = table_name(naming, experiment.config)
     tensors = files.read(pathlib.Path(weights))
-    state, shape = fresh(experiment)
+    images = experiment.open(experiment.data.train_split)
+    state, shape = fresh(experiment, images)
     state = fill(state, shape, tensors, experiment, naming, part=part, prefix=prefix, without=without)
     with run.open(experiment.config):
+        run.resolved("images", dataclasses.asdict(facts(images)))
         checkpoints = Checkpoints(run.checkpoints)
         checkpoints.save(state)
         checkpoints.close()
     print(f"{run.path} begins with {weights}; continue with python -m contrastive_jax.main.")
 
 
-def fresh(experiment: Experiment) -> tuple[TrainState, tuple[int, int, int]]:
+def fresh(experiment: Experiment, images: ImageSet) -> tuple[TrainState, tuple[int, int, int]]:
     """The state from which pretraining would start, and the shape of a view (height, width, channels)."""
-    images, seed = experiment.open(experiment.data.train_split), experiment.run.seed
+    seed = experiment.run.seed
     order = Order(experiment.sampler, images.labels, seed, experiment.run.batch_size)
     method = experiment.method(num_classes=images.num_classes, labels=images.labels)
     if experiment.run.cohort_devices > 1:

@@ -116,7 +116,7 @@ class Method(abc.ABC):
         Raises:
           InputError: the method has no teacher, or one without the student's exits.
         """
-        raise InputError("this method has no teacher to judge: give --config.judged=student.")
+        raise InputError("this method has no teacher to judge: choose judged=student.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

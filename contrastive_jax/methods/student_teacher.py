@@ -110,9 +110,7 @@ class StudentTeacher(Student):
     def of_teacher(self, params: Tree, collections: Collections, state: Any) -> tuple[Tree, Collections]:
         """See `Method`. A ViT's exits have no parameters of their own, so its teacher has them all."""
         if jax.tree.structure(state.teacher["encoder"]) != jax.tree.structure(params["encoder"]):
-            raise InputError(
-                "the teacher has none of the student's sub-networks: give --config.judged=student."
-            )
+            raise InputError("the teacher has none of the student's sub-networks: choose judged=student.")
         return state.teacher, collections._replace(network=collections.teacher)
 
     def follow(self, params: Tree, state: Any, momentum: Float[Array, ""] | float) -> Any:

@@ -125,6 +125,31 @@ class _Manager(ocp.CheckpointManager):
         return False
 
 
+def structured(like: Any, arrays: Any, where: str) -> Any:
+    """`arrays`, nested dicts and lists as a checkpoint has them, in the structure of the shapes `like`.
+
+    Raises:
+      InputError: an array is missing or has another shape; `where` begins the sentence.
+    """
+
+    def of_leaf(path: tuple[Any, ...], expected: Any) -> np.ndarray:
+        found: Any = arrays
+        for entry in path:  # of a NamedTuple, a dict or a sequence
+            key = next(getattr(entry, name) for name in ("name", "key", "idx") if hasattr(entry, name))
+            try:
+                found = found[key]
+            except (KeyError, IndexError):
+                found = {}
+        if np.shape(found) != expected.shape or isinstance(found, dict):
+            raise InputError(
+                f"{where}{jax.tree_util.keystr(path)} is not in the checkpoint with shape {expected.shape}, which the"
+                " run's config asks for: the run belongs to another version of this package or of your method."
+            )
+        return np.asarray(found)
+
+    return jax.tree_util.tree_map_with_path(of_leaf, like)
+
+
 CHECKSUMS = "checksums"
 
 

@@ -4,7 +4,7 @@ config.json        the resolved config              metrics.jsonl   one line per
 environment.jsonl  a line per start: command,       tensorboard/    the same, as events
                    code, packages, hardware         checkpoints/    orbax
 parameters.txt     clu's overview                   summary.json    at the end
-resolved.json      what the first start decided for its machine, kept by later starts
+resolved.json      what the first start found its images to be and decided for its machine, kept by later starts
 failed.txt         why the run stopped before it kept anything: another config may then take the directory
 """
 
@@ -102,13 +102,17 @@ class RunDirectory:
             )
         return json.loads(file.read_text())
 
-    def resolved(self, name: str, value: int) -> int:
-        """What the run's first start decided for `name`: `value` if this is the first start, else the record."""
+    def record(self) -> dict[str, Any]:
+        """What earlier starts resolved, by name."""
         file = self.path / "resolved.json"
-        recorded = json.loads(file.read_text()) if file.exists() else {}
+        return json.loads(file.read_text()) if file.exists() else {}
+
+    def resolved(self, name: str, value: Any) -> Any:
+        """What the run's first start decided for `name`: `value` if this is the first start, else the record."""
+        recorded = self.record()
         multihost_utils.sync_global_devices(f"read {name}")  # all have read before one writes
         if name not in recorded and self.writes:
-            write_json(file, recorded | {name: value})
+            write_json(self.path / "resolved.json", recorded | {name: value})
         return recorded.get(name, value)
 
     def write_parameters(self, params: Any) -> None:

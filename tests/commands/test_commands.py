@@ -11,7 +11,17 @@ from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.config.sections import PRETRAINING
 from contrastive_jax.errors import Interrupted
 
-NAMES = ["describe", "export", "linear_eval", "prepare", "pretrain", "reproduce", "selftest", "start"]
+NAMES = [
+    "describe",
+    "embed",
+    "export",
+    "linear_eval",
+    "prepare",
+    "pretrain",
+    "reproduce",
+    "selftest",
+    "start",
+]
 CONFIG = "--config=configs/supcon.py:digits,resnet8"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny import trial
 
+from contrastive_jax import load_encoder
 from contrastive_jax.commands.export import COMMAND, namings, read_checkpoint
 from contrastive_jax.torch_weights import files
 from contrastive_jax.train.checkpoint import Checkpoints
@@ -107,6 +108,7 @@ def test_a_run_starts_from_weights(run, tmp_path):
     for given, wanted in zip(encoders(ours), encoders(theirs), strict=True):
         assert all(same(given[name], wanted[name]) != name.startswith("sub_") for name in wanted)
     assert not same(ours["params"]["head_final"], theirs["params"]["head_final"])
+    assert load_encoder(workdir).image_shape == (8, 8, 1)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import re
 import shlex
 import types
 
+import jax.numpy as jnp
 import PIL.Image
 import pytest
 from commandline import ROOT, run
@@ -192,6 +193,22 @@ def test_code_of_the_library_page_runs():
     space: dict = {}
     exec(codes[0], space)
     assert space["loss"].shape == () and space["loss"] > 0
+
+
+def test_code_of_the_page_on_the_encoder_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    codes = [
+        body
+        for kind, _, body in BLOCK.findall((ROOT / "docs" / "encoder.md").read_text())
+        if kind == "python"
+    ]
+    assert len(codes) == 4
+    space: dict = {}
+    for code in codes:
+        exec(code.replace("runs/digits", str(tmp_path / "run")), space)
+    assert space["vectors"].shape == (5, 16) and set(space["by_exit"]) == set(space["encoder"].exits)
+    assert space["saliency"].shape == space["views"].shape and jnp.any(space["saliency"] != 0)
+    assert "(360, 16)" in capsys.readouterr().out
 
 
 def test_the_build_sees_references_without_a_target():

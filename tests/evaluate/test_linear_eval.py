@@ -91,7 +91,7 @@ def plus_a_quarter(tree):
 )
 def test_a_teacher_that_cannot_be_judged_is_refused(name, words):
     tiny = trial(name, 1)
-    with pytest.raises(InputError, match=f"{words}: give --config.judged=student"):
+    with pytest.raises(InputError, match=f"{words}: choose judged=student"):
         judged_state(tiny.method, tiny.state(), Evaluation(judged="teacher"))
 
 

@@ -105,6 +105,29 @@ def test_losses_need_no_other_module_than_those_of_their_dependencies(tmp_path):
     assert "library" in run(sys.executable, code, tmp_path, PYTHONPATH=str(ROOT))
 
 
+def test_the_package_without_the_packages_of_training_says_what_its_other_functions_need(tmp_path):
+    code = """
+import contrastive_jax
+assert {"judge", "load_encoder", "pretrain"} <= set(dir(contrastive_jax))
+for name in ("judge", "load_encoder", "pretrain"):
+    try:
+        getattr(contrastive_jax, name)
+    except ImportError as error:
+        print(error)
+try:
+    contrastive_jax.load_decoder
+except AttributeError as error:
+    print(error)
+"""
+    *sentences, last = run(sys.executable, bare(code), tmp_path, PYTHONPATH=str(ROOT)).splitlines()
+    assert len(sentences) == 3
+    for sentence in sentences:
+        assert re.fullmatch(
+            r"contrastive_jax\.\w+ needs the package '\w+': in the checkout, pip install .*", sentence
+        )
+    assert last == "module 'contrastive_jax' has no attribute 'load_decoder'"
+
+
 @pytest.mark.parametrize(
     "module, arguments",
     [
