@@ -11,7 +11,17 @@ from contrastive_jax.config.flags import Command, Flag
 from contrastive_jax.config.sections import PRETRAINING
 from contrastive_jax.errors import Interrupted
 
-NAMES = ["describe", "export", "linear_eval", "prepare", "pretrain", "reproduce", "selftest", "start"]
+NAMES = [
+    "describe",
+    "evaluate",
+    "export",
+    "linear_eval",
+    "prepare",
+    "pretrain",
+    "reproduce",
+    "selftest",
+    "start",
+]
 CONFIG = "--config=configs/supcon.py:digits,resnet8"
 
 
@@ -49,7 +59,9 @@ def test_help_is_printed_with_status_0_and_nothing_else_happens(name, capsys):
         assert main([name, flag]) == 0
         printed = capsys.readouterr()
         assert printed.err == "" and all(f"--{flag.name}=" in printed.out for flag in command.flags)
-        assert ("--config.optimizer.name=" in printed.out) == (command.config is not None)
+        sections = [*command.config.fixed, *command.config.chosen] if command.config else []
+        assert all(f"--config.{section}." in printed.out for section in sections)
+        assert ("--config" in printed.out) == bool(sections)
 
 
 def test_help_with_a_config_shows_what_the_command_line_makes_of_it(capsys):
