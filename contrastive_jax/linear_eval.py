@@ -20,10 +20,11 @@ import dataclasses
 import functools
 import pathlib
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from tqdm import tqdm
 
 from contrastive_jax.augment import Recipe, canvas_side, geometry_only
@@ -36,15 +37,14 @@ from contrastive_jax.data.sources import open_split
 from contrastive_jax.data.split import MissingSplit
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate import baselines, knn, own_classifier
-from contrastive_jax.evaluate.accuracy import ENSEMBLE
+from contrastive_jax.evaluate.accuracy import ordered
 from contrastive_jax.evaluate.features import Extract, accuracy_table, fingerprint, make_extract, seen_pixels
 from contrastive_jax.evaluate.linear import Epoch, Features
 from contrastive_jax.evaluate.protocol import Protocol
 from contrastive_jax.evaluate.selection import LinearResult, evaluate
-from contrastive_jax.evaluate.settings import Evaluation
+from contrastive_jax.evaluate.settings import Evaluation, Judgement
 from contrastive_jax.experiment import Data, Experiment, assemble, part
 from contrastive_jax.methods import Method
-from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.parallel.mesh import make_mesh
 from contrastive_jax.train.checkpoint import Checkpoints
 from contrastive_jax.train.run_directory import RunDirectory
@@ -88,15 +88,7 @@ def judge_run(
     """All figures of one run, in percent, ready for its `summary.json`."""
     seen = experiment.open(experiment.data.train_split)
     train, test = judged_on(experiment, settings)
-    mesh, shape = make_mesh(), experiment.view_shape(seen)
-    method = experiment.method(num_classes=seen.num_classes, labels=seen.labels)
-    optimizer = experiment.transform(method, experiment.learning_rate_schedule(1.0))
-    untrained = create(method, optimizer, experiment.run.seed, shape, mesh)
-    checkpoints = Checkpoints(run.checkpoints, read_only=True)
-    trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
-    checkpoints.close()
-    untrained, trained = (judged_state(method, state, settings) for state in (untrained, trained))
-
+    method, mesh, shape, untrained, trained = restored(experiment, run, settings, seen)
     recipe, size = classifier_recipe(experiment.recipe_for(train), protocol), settings.batch_size
     has_own = own_classifier.has_classifier(method, trained, shape)
     missing = other_classes(seen, test, settings) if has_own else "this run trained no classifier of its own"
@@ -122,6 +114,31 @@ def judge_run(
         )
         top1, details = top1 | of_features, details | more
     return {"step": int(trained.step), "top1": top1, **details}
+
+
+class Restored(NamedTuple):
+    """A run's encoder, as the settings judge it."""
+
+    method: Method
+    mesh: Mesh
+    shape: tuple[int, int, int]
+    """Height, width and channels of what the networks see."""
+    untrained: TrainState
+    trained: TrainState
+
+
+def restored(experiment: Experiment, run: RunDirectory, settings: Judgement, seen: ImageSet) -> Restored:
+    """The checkpoint that the settings name. seen: the images that the run was trained on."""
+    mesh, shape = make_mesh(), experiment.view_shape(seen)
+    method = experiment.method(num_classes=seen.num_classes, labels=seen.labels)
+    optimizer = experiment.transform(method, experiment.learning_rate_schedule(1.0))
+    untrained = create(method, optimizer, experiment.run.seed, shape, mesh)
+    checkpoints = Checkpoints(run.checkpoints, read_only=True)
+    trained = checkpoints.restore(untrained, None if settings.step < 0 else settings.step)
+    checkpoints.close()
+    return Restored(
+        method, mesh, shape, *(judged_state(method, state, settings) for state in (untrained, trained))
+    )
 
 
 def judge_features(
@@ -160,7 +177,7 @@ def judge_features(
     return top1, details
 
 
-def judged_state(method: Method, state: TrainState, settings: Evaluation) -> TrainState:
+def judged_state(method: Method, state: TrainState, settings: Judgement) -> TrainState:
     """The state as it is, or with the teacher's parameters and collections in place of the student's."""
     if settings.judged == "student":
         return state
@@ -176,30 +193,42 @@ def classifier_recipe(recipe: Recipe, protocol: Protocol) -> Recipe:
     return dataclasses.replace(geometry, crop_scale=protocol.crop_scale, crop_ratio=(3 / 4, 4 / 3), pad=0)
 
 
-def judged_on(experiment: Experiment, settings: Evaluation) -> tuple[ImageSet, ImageSet]:
+def judged_on(experiment: Experiment, settings: Judgement) -> tuple[ImageSet, ImageSet]:
     """The training and test images of the judgement."""
-    data = experiment.data
-    if settings.source:
-        data = Data(source=settings.source, data_dir=settings.data_dir, image_size=data.image_size)
-    found, canvas = [], canvas_side(experiment.recipe)
-    for split in (settings.train_split or data.train_split, settings.test_split or data.test_split):
-        try:
-            images = open_split(data.source, split, data.data_dir, data.image_size, canvas)
-        except MissingSplit as error:
-            raise InputError(
-                f"in '{data.source}' {error} Give --config.train_split and --config.test_split, for example"
-                " train[:90%] and train[90%:] (which tests on pictures that the encoder may have been trained on)."
-            ) from error
-        if not images.labelled:
-            raise InputError(
-                f"'{images.name}' has no labels to judge with: give --config.source, a set that has."
-            )
-        found.append(images)
-    train, test = found
+    data = judged_data(experiment, settings)
+    train, test = (
+        labelled(experiment, data, split)
+        for split in (settings.train_split or data.train_split, settings.test_split or data.test_split)
+    )
     return train, test
 
 
-def other_classes(seen: ImageSet, test: ImageSet, settings: Evaluation) -> str:
+def judged_data(experiment: Experiment, settings: Judgement) -> Data:
+    """The run's data set, or the one that the settings name."""
+    if not settings.source:
+        return experiment.data
+    return Data(source=settings.source, data_dir=settings.data_dir, image_size=experiment.data.image_size)
+
+
+def labelled(experiment: Experiment, data: Data, split: str) -> ImageSet:
+    """One split to judge on. Raises InputError where it is missing or has no labels."""
+    try:
+        images = open_split(
+            data.source, split, data.data_dir, data.image_size, canvas_side(experiment.recipe)
+        )
+    except MissingSplit as error:
+        raise InputError(
+            f"in '{data.source}' {error} Give --config.train_split and --config.test_split, for example"
+            " train[:90%] and train[90%:] (which tests on pictures that the encoder may have been trained on)."
+        ) from error
+    if not images.labelled:
+        raise InputError(
+            f"'{images.name}' has no labels to judge with: give --config.source, a set that has."
+        )
+    return images
+
+
+def other_classes(seen: ImageSet, test: ImageSet, settings: Judgement) -> str:
     """Why a classifier of the classes of `seen` cannot be measured on `test`; empty if it can.
 
     Class numbers mean the same in the run's own data set alone, which may come from another source under its name.
@@ -245,8 +274,7 @@ def judge_linearly(
 
 def in_order(what: str, by_exit: dict[str, float]) -> dict[str, float]:
     """Sub-networks in depth order, then the backbone, then the ensemble, each with what was measured."""
-    names = sorted(by_exit, key=lambda name: (name == ENSEMBLE, name == FINAL, name))
-    return {f"{what}, {name}": by_exit[name] for name in names}
+    return {f"{what}, {name}": by_exit[name] for name in ordered(by_exit)}
 
 
 def report(result: LinearResult) -> dict[str, Any]:

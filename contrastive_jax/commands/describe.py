@@ -19,6 +19,7 @@ from contrastive_jax.config.presets import CLASSES
 from contrastive_jax.config.sections import PRETRAINING
 from contrastive_jax.errors import InputError
 from contrastive_jax.evaluate.cost import ALL, Cost, costs
+from contrastive_jax.evaluate.figures import aligned
 from contrastive_jax.experiment import Experiment, assemble, compute_dtype
 from contrastive_jax.models.outputs import FINAL
 from contrastive_jax.train.run_directory import parameter_count, parameter_table
@@ -98,13 +99,7 @@ def table(found: dict[str, Cost]) -> str:
         (name, f"{c.parameters / 1e6:.3f} M", f"{c.macs / 1e9:.4f} G", f"{c.activations / 1e6:.2f} MB")
         for name, c in found.items()
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    )
+    return aligned(rows)
 
 
 def name_of(experiment: Experiment) -> str:

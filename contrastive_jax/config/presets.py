@@ -10,8 +10,9 @@ from ml_collections import ConfigDict
 
 from contrastive_jax.config.schema import defaults
 from contrastive_jax.errors import InputError, nearest
+from contrastive_jax.evaluate.evaluations import EVALUATIONS
 from contrastive_jax.evaluate.protocol import Protocol
-from contrastive_jax.evaluate.settings import Evaluation
+from contrastive_jax.evaluate.settings import Evaluation, Evaluations
 from contrastive_jax.experiment import CHOICES, SECTIONS, Run, section_class
 from contrastive_jax.models import published
 
@@ -144,6 +145,20 @@ def evaluation(*, optimizer: str = "sgd", schedule: str = "step") -> ConfigDict:
     config.protocol = defaults(Protocol)
     for section, name in (("optimizer", optimizer), ("schedule", schedule)):
         config[section] = {"name": name} | defaults(section_class(section, {"name": name}))
+    return config
+
+
+def evaluations(*names: str) -> ConfigDict:
+    """A config of `evaluate` with a section for each of the evaluations.
+
+    Raises:
+        InputError: If a name is unknown.
+    """
+    config = ConfigDict(defaults(Evaluations))
+    for name in names:
+        if name not in EVALUATIONS:
+            raise InputError(f"there is no evaluation '{name}': {nearest(name, EVALUATIONS)}")
+        config[name] = defaults(EVALUATIONS[name])
     return config
 
 

@@ -15,8 +15,9 @@ from contrastive_jax.config.presets import DATASETS
 from contrastive_jax.config.registry import Registry
 from contrastive_jax.data import sources
 from contrastive_jax.errors import InputError, either, nearest
+from contrastive_jax.evaluate.evaluations import EVALUATIONS
 from contrastive_jax.evaluate.protocol import Protocol
-from contrastive_jax.evaluate.settings import Evaluation
+from contrastive_jax.evaluate.settings import Evaluation, Evaluations
 
 RECIPES = "contrastive_jax.recipes.augmentations"
 
@@ -113,6 +114,8 @@ EVALUATION = Sections(
     {name: experiment.CHOICES[name] for name in ("optimizer", "schedule")},
     example="configs/linear_eval.py:selfcon",
 )
+SEVERAL = Sections(Evaluations, EVALUATIONS, {}, example="configs/evaluate.py:knn,logistic")
+"""Of the command `evaluate`: a section for each evaluation, of which a config has those that are to be done."""
 
 
 def recipe_fields(name: str) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Top-k hits, the mean accuracy of classes, and the ensemble of exits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+
+from contrastive_jax.models.outputs import FINAL
 
 ENSEMBLE = "ensemble"
 TOP = (1, 5)
@@ -41,6 +43,11 @@ def with_ensemble(logits: dict[str, Float[Array, "*heads n classes"]]) -> dict[s
     if len(logits) == 1:
         return logits
     return {**logits, ENSEMBLE: jnp.mean(jnp.stack([*logits.values()], axis=0), axis=0)}
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Sub-networks in depth order, then the backbone, then the ensemble."""
+    return sorted(names, key=lambda name: (name == ENSEMBLE, name == FINAL, name))
 
 
 def top_hits(

@@ -27,7 +27,8 @@ class Interval(NamedTuple):
     high: float
 
 
-Hits = Bool[np.ndarray, " _"]
+Hits = Bool[np.ndarray, " _"] | Float[np.ndarray, " _"]
+"""Whether each test example counts as correct, or how much, from 0 to 1: a mean over several classifiers."""
 
 
 def bootstrap(

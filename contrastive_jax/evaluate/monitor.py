@@ -99,9 +99,14 @@ def spread(x: Features, a: Features, b: Features) -> dict[str, Float[Array, ""]]
     return {
         "alignment": hypersphere.alignment(a, b),
         "uniformity": hypersphere.uniformity(x),
-        "feature_std": jnp.mean(jnp.std(x, axis=0)) * x.shape[1] ** 0.5,
+        "feature_std": feature_std(x),
         "rankme": rankme(x),
     }
+
+
+def feature_std(x: Features) -> Float[Array, ""]:
+    """Of unit vectors: 1 for directions spread evenly over the sphere, 0 for a collapse to a point."""
+    return jnp.mean(jnp.std(x, axis=0)) * x.shape[1] ** 0.5
 
 
 def rankme(x: Features) -> Float[Array, ""]:

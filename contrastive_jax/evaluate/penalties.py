@@ -30,6 +30,8 @@ class Chosen(NamedTuple):
     penalty: float
     head: Head
     """{"kernel": [dim, classes], "bias": [classes]}, fitted on all rows."""
+    kept: Head
+    """The same fitted without the held-out rows, on which a temperature or a threshold can still be chosen."""
     held_out: dict[float, float]
     """Top-1 in percent on the held-out rows for every penalty."""
 
@@ -55,10 +57,14 @@ def choose(
     """
     heads = fit(x[kept], labels[kept], classes=classes, penalties=penalties)
     top1 = accuracy({"x": heads}, {"x": x[held]}, labels[held])["x"][0]
-    best = penalties[int(np.argmax(top1))]
+    place = int(np.argmax(top1))
+    best = penalties[place]
     head = fit(x, labels, classes=classes, penalties=(best,))
     return Chosen(
-        best, {name: leaf[0] for name, leaf in head.items()}, dict(zip(penalties, map(float, top1)))
+        best,
+        {name: leaf[0] for name, leaf in head.items()},
+        {name: leaf[place] for name, leaf in heads.items()},
+        dict(zip(penalties, map(float, top1))),
     )
 
 

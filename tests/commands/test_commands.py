@@ -14,6 +14,7 @@ from contrastive_jax.errors import Interrupted
 NAMES = [
     "describe",
     "embed",
+    "evaluate",
     "export",
     "linear_eval",
     "prepare",
@@ -59,7 +60,9 @@ def test_help_is_printed_with_status_0_and_nothing_else_happens(name, capsys):
         assert main([name, flag]) == 0
         printed = capsys.readouterr()
         assert printed.err == "" and all(f"--{flag.name}=" in printed.out for flag in command.flags)
-        assert ("--config.optimizer.name=" in printed.out) == (command.config is not None)
+        sections = [*command.config.fixed, *command.config.chosen] if command.config else []
+        assert all(f"--config.{section}." in printed.out for section in sections)
+        assert ("--config" in printed.out) == bool(sections)
 
 
 def test_help_with_a_config_shows_what_the_command_line_makes_of_it(capsys):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from contrastive_jax.config import schema
-from contrastive_jax.config.presets import pretraining
-from contrastive_jax.config.sections import EVALUATION, PRETRAINING, recipe_fields
+from contrastive_jax.config.presets import evaluations, pretraining
+from contrastive_jax.config.sections import EVALUATION, PRETRAINING, SEVERAL, recipe_fields
 from contrastive_jax.data import sources
 from contrastive_jax.errors import InputError
 from contrastive_jax.experiment import LearningRate, assemble
@@ -90,6 +90,14 @@ def test_a_linear_evaluation_resolves_too():
     config = {"knn": (5,), "protocol": {}, "optimizer": {"name": "lars"}, "schedule": {"name": "step"}}
     found = EVALUATION.resolve(config, {"optimizer.name"})
     assert found["optimizer"]["trust_coefficient"] == 0.001 and found["schedule"] == {"name": "step"}
+
+
+def test_an_evaluation_resolves_to_the_sections_that_are_asked_for():
+    config = evaluations("knn", "ridge").to_dict()
+    assert SEVERAL.resolve(config, {"knn.ks"}) == config and config.keys() & SEVERAL.fixed.keys() == {
+        "knn",
+        "ridge",
+    }
 
 
 @pytest.mark.parametrize("name", ["moco_v3", "byol", "supcon_imagenet"])

@@ -95,6 +95,8 @@ def test_choice_on_the_held_out_rows(fit):
     assert found.penalty == grid[int(np.argmax(right))]
     again = fit(x, y, classes=CLASSES, penalties=(found.penalty,))
     jax.tree.map(lambda ours, theirs: np.testing.assert_array_equal(ours, theirs[0]), found.head, again)
+    best = grid.index(found.penalty)
+    jax.tree.map(lambda ours, theirs: np.testing.assert_array_equal(ours, theirs[best]), found.kept, path)
 
 
 def test_the_first_of_equally_good_penalties_is_chosen():

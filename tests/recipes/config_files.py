@@ -8,7 +8,7 @@ from commandline import ROOT
 from contrastive_jax.config.presets import pretraining
 
 FILES = sorted((ROOT / "configs").glob("*.py"))
-PRETRAINING = [file.stem for file in FILES if file.stem not in ("linear_eval", "quickstart")]
+PRETRAINING = [file.stem for file in FILES if file.stem not in ("evaluate", "linear_eval", "quickstart")]
 """Names of the configs that take the argument `dataset,network`."""
 CHOSEN = ("optimizer", "schedule", "sampler")
 

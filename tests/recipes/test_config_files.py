@@ -11,9 +11,11 @@ from config_files import FILES, PRETRAINING, default_argument, docstring, module
 from ml_collections import config_flags
 from published import VARIANTS
 
+from contrastive_jax.commands.evaluate import parts as evaluations_of
 from contrastive_jax.config.presets import words
 from contrastive_jax.config.schema import defaults
 from contrastive_jax.errors import InputError
+from contrastive_jax.evaluate.evaluations import EVALUATIONS
 from contrastive_jax.experiment import CHOICES, assemble, section_class
 from contrastive_jax.linear_eval import parts
 
@@ -83,7 +85,15 @@ def test_every_linear_protocol_assembles_and_is_documented(protocol):
     assert f"| `{protocol}` |" in (ROOT / "docs" / "evaluation.md").read_text()
 
 
-@pytest.mark.parametrize("name", [stem for stem in STEMS if stem != "linear_eval"])
+@pytest.mark.parametrize("name", EVALUATIONS)
+def test_every_evaluation_has_a_section_and_is_documented(name):
+    config = module("evaluate")["get_config"](name).to_dict()
+    assert [*evaluations_of({**config, "pretrained": "somewhere"})[1]] == [name]
+    assert f"\n    {name} " in docstring("evaluate")
+    assert f"| `{name}` |" in (ROOT / "docs" / "evaluation.md").read_text()
+
+
+@pytest.mark.parametrize("name", [*PRETRAINING, "quickstart"])
 def test_the_config_assembles(name):
     experiment = assemble(module(name)["get_config"]().to_dict())
     assert experiment.method(num_classes=10, labels=np.arange(2000) % 10).views >= 1
