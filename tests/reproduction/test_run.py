@@ -1,14 +1,15 @@
 """A row of a small ledger is timed, shortened, trained, judged and recorded, as a user would have it."""
 
 import json
+import pathlib
 import re
 
 import commandline
 import pytest
 
-from contrastive_jax import main
+from contrastive_jax import linear_eval, main
 from contrastive_jax.errors import InputError
-from contrastive_jax.reproduction import ledger, run
+from contrastive_jax.reproduction import ledger, results, run
 from contrastive_jax.reproduction.budget import Costs, seconds, shortened
 from contrastive_jax.reproduction.run import open_plan, value_of
 
@@ -83,6 +84,60 @@ def test_a_plan_is_resumed_and_another_runs_directory_is_refused(folder, tmp_pat
         open_plan(tmp_path / "new", row, **given | {"seed": 1})
     with pytest.raises(InputError, match="is not empty and holds no run of the ledger"):
         open_plan(folder, row, **given)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The configs that are trained and judged, without training: a run has two starts, on one device and on two."""
+    configs = []
+
+    def pretrain(config, *, workdir):
+        configs.append(config)
+        for devices in (1, 2):
+            start = {"backend": "gpu", "devices": devices, "device": "H100"}
+            start |= {"python": "3", "packages": {"jax": "1"}, "git": f"commit{devices}"}
+            (run := pathlib.Path(workdir)).mkdir(exist_ok=True)
+            with (run / "environment.jsonl").open("a") as lines:
+                lines.write(json.dumps(start) + "\n")
+        (run / "summary.json").write_text(json.dumps({"seconds": 5.0}))
+
+    def judge(config):
+        configs.append(config)
+        (judged := pathlib.Path(config["pretrained"]) / config["folder"]).mkdir()
+        found = {"top1": {"20-NN, final": 7.0, "linear, final": 40.0}, "seconds": 2.0}
+        (judged / "summary.json").write_text(json.dumps(found))
+
+    monkeypatch.setattr(main, "pretrain", pretrain)
+    monkeypatch.setattr(linear_eval, "judge", judge)
+    return configs
+
+
+@pytest.mark.parametrize("asked, seed, changed", [(20, 3, "precision=float32"), (0, 0, "")])
+def test_a_row_trains_what_was_asked_and_records_what_was_trained(
+    folder, tmp_path, trained, asked, seed, changed
+):
+    (row,) = ledger.read(folder, "mine").rows
+    given = dict(workdir=str(tmp_path / "work"), epochs=asked, seed=seed, changed=changed)
+    run.run_row(row, folder, **given)
+    epochs = asked or 100_000
+    config, evaluation = trained
+    assert (config["epochs"], config["seed"], config["batch_size"]) == (epochs, seed, 128)
+    assert config["precision"] == ("float32" if changed else "auto")
+    assert evaluation["pretrained"] == str(tmp_path / "work" / "run")
+    assert evaluation["protocol"]["epochs"] == 5 and not evaluation["controls"]
+
+    (entry,) = results.read(folder)
+    assert (entry["epochs"], entry["published_epochs"]) == (epochs, 100_000)
+    assert (entry["seed"], entry["changed"], entry["budget"]) == (seed, changed, "")
+    assert entry["value"] == 40 and entry["published"] == "99.9"
+    assert entry["seconds"] == {"pretraining": 5.0, "evaluation": 2.0}
+    assert (entry["hardware"], entry["commit"]) == ("2 x H100", "commit2"), (
+        "those of the start that finished it"
+    )
+    assert entry["versions"] == {"python": "3", "jax": "1"}
+    with pytest.raises(InputError, match="is finished and in"):
+        run.run_row(row, folder, **given)
+    assert len(results.read(folder)) == 1 and len(trained) == 2
 
 
 def test_too_few_epochs_for_the_published_schedule_are_refused(monkeypatch, capsys):
