@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from runs import folder, on_pictures, plain, save
+from made_runs import folder, on_pictures, plain, save
 
 import contrastive_jax
 from contrastive_jax import conformance

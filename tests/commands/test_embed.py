@@ -6,8 +6,8 @@ import pathlib
 import commandline
 import numpy as np
 import pytest
+from made_runs import folder, on_pictures, plain, save
 from PIL import Image
-from runs import folder, on_pictures, plain, save
 
 from contrastive_jax import load_encoder, vector_files
 from contrastive_jax.commands.embed import COMMAND

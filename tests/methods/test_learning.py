@@ -1,4 +1,7 @@
-"""Short runs on real images: each method's encoder beats the untrained one, judged by the real evaluation."""
+"""Short runs on real images: each method's encoder beats the untrained one, judged by the real evaluation.
+
+All are long tests: what `make test` leaves out here, `make quickstart` does for SelfCon-S, and CI runs it.
+"""
 
 import json
 
@@ -89,7 +92,6 @@ def plain(name: str) -> str:
 CONFIGS = {file.stem: plain(file.stem) for file in (ROOT / "configs").glob("*.py")}
 KNOWN = {*map(plain, METHODS)} - {*map(plain, (*CASES, *NOT_LEARNING, *ELSEWHERE))}
 CASES |= {name: (1.0,) for name, found in CONFIGS.items() if found in KNOWN}  # a new method needs no row
-QUICK = {"mcl"}  # `make quickstart` trains selfcon_s for longer, and CI runs it
 
 
 def train(method: str, workdir, *overrides: str) -> None:
@@ -97,9 +99,8 @@ def train(method: str, workdir, *overrides: str) -> None:
     run("main", config, *RECIPE, *overrides, f"--workdir={workdir}", optimized=True)
 
 
-@pytest.mark.parametrize(
-    "method", [m if m in QUICK else pytest.param(m, marks=pytest.mark.slow) for m in CASES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", CASES)
 def test_trained_encoder_beats_untrained(method, tmp_path):
     margin, *overrides = CASES[method]
     train(method, tmp_path, *overrides)

@@ -58,7 +58,7 @@ def test_two_processes_equal_one(tmp_path):
     check_same_end(tmp_path / "one", tmp_path / "two")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_to_one_process_saves_and_stops_both(number, tmp_path):
     workdir = tmp_path / "two"
     longer = ("--config.epochs=40.0", "--config.checkpoint.every_epochs=50.0")

@@ -107,7 +107,9 @@ def test_a_start_that_failed_or_was_interrupted_leaves_nothing_to_the_next(tmp_p
         assert record.config() == {"a": 2} and record.resolved("steps_at_once", 7) == 7
 
 
-@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+@pytest.mark.parametrize(
+    "number, status", [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 75)]
+)
 def test_a_signal_saves_the_next_step_and_the_same_command_goes_on(uninterrupted, tmp_path, number, status):
     workdir = tmp_path / "run"
     args = (*TINY, f"--workdir={workdir}", "--config.checkpoint.every_epochs=9.0")
